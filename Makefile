@@ -1,0 +1,48 @@
+# Two commands: `make run` brings everything up, `make test` proves it. `make help` lists the rest.
+PYTHON ?= python3
+export PYTHON
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help run test unit lint check bench requirements clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@echo 'ARGS="..." is handed on, as in: make run ARGS=--simulator, make test ARGS="-k webhook"'
+
+run: ## install what is missing, start everything (MongoDB, Valkey, api, worker) in the foreground
+	@tools/bootstrap runtime
+	@exec $(BIN)/manyline up $(ARGS)
+
+test: ## the whole suite, on a real MongoDB and a real Valkey
+	@tools/bootstrap dev
+	@$(BIN)/python -m pytest $(ARGS)
+
+unit: ## the unit tests alone: no servers, seconds
+	@tools/bootstrap dev
+	@$(BIN)/python -m pytest tests/unit $(ARGS)
+
+lint: ## style, format, types, import directions, and the rules of tools/lint
+	@tools/bootstrap dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/mypy -p tools
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m tools.lint
+
+check: lint test ## what must pass before a change is taken: lint and test
+
+bench: ## measure throughput; the report goes to bench/out/
+	@tools/bootstrap dev
+	@$(BIN)/python -m bench $(ARGS)
+
+# dev.txt is compiled against runtime.txt, so both hold the same pins.
+COMPILE = pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra embedded
+requirements: ## choose versions anew and pin them (add ARGS=--upgrade to move to the newest)
+	@uv=$$(tools/bootstrap uv) && \
+	$$uv $(COMPILE) -o requirements/runtime.txt $(ARGS) && \
+	$$uv $(COMPILE) requirements/dev.in -c requirements/runtime.txt -o requirements/dev.txt $(ARGS)
+
+clean: ## remove everything that was installed or cached; the data in .manyline stays
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench/out
+	find src tests tools bench -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,114 @@
+"""Group commit: many callers, one write.
+
+Callers hand in items and wait for their own outcomes. Whatever waits is flushed the moment the
+previous flush ends; there is no timer, so an idle system answers at once and a busy one makes
+its batches as large as its store is slow.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from manyline.base.errors import ManylineError
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+
+class OverloadedError(ManylineError):
+    """More is waiting to be stored than this process will hold; the caller should come again."""
+
+    code = "overloaded"
+    retryable = True
+
+
+@dataclass(slots=True)
+class _Submission(Generic[Item, Outcome]):
+    items: Sequence[Item]
+    done: asyncio.Future[Sequence[Outcome]]
+
+
+class GroupCommit(Generic[Item, Outcome]):
+    """Runs `flush(items)`, which answers one outcome per item in the same order.
+
+    When `flush` raises, every submission of that flush gets the exception.
+    """
+
+    def __init__(
+        self,
+        flush: Callable[[Sequence[Item]], Awaitable[Sequence[Outcome]]],
+        *,
+        flush_items: int = 500,
+        waiting_items: int = 20_000,
+    ) -> None:
+        self._flush = flush
+        self._flush_items = flush_items
+        self._waiting_items = waiting_items
+        self._waiting: deque[_Submission[Item, Outcome]] = deque()
+        self._count = 0
+        self._flusher: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Items that no flush has taken yet."""
+        return self._count
+
+    async def submit(self, items: Sequence[Item]) -> Sequence[Outcome]:
+        """Store `items` with whatever else waits; raises `OverloadedError` when too much does.
+
+        A submission is never split over two flushes, so its items are stored in one go.
+        """
+        if not items:
+            return []
+        if self._count and self._count + len(items) > self._waiting_items:
+            raise OverloadedError("too much is waiting to be stored; try again in a few seconds")
+        done: asyncio.Future[Sequence[Outcome]] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Submission(items, done))
+        self._count += len(items)
+        if self._flusher is None:
+            self._flusher = asyncio.create_task(self._flush_while_waiting())
+        return await done
+
+    async def drained(self) -> None:
+        """Wait until nothing waits and no flush runs."""
+        while self._flusher is not None:
+            await asyncio.wait([self._flusher])
+
+    async def _flush_while_waiting(self) -> None:
+        try:
+            while self._waiting:
+                await self._flush_once(self._take())
+        finally:
+            self._flusher = None
+
+    def _take(self) -> list[_Submission[Item, Outcome]]:
+        taken: list[_Submission[Item, Outcome]] = []
+        size = 0
+        while self._waiting and (
+            not taken or size + len(self._waiting[0].items) <= self._flush_items
+        ):
+            submission = self._waiting.popleft()
+            taken.append(submission)
+            size += len(submission.items)
+        self._count -= size
+        return taken
+
+    async def _flush_once(self, taken: list[_Submission[Item, Outcome]]) -> None:
+        items = [item for submission in taken for item in submission.items]
+        try:
+            outcomes = await self._flush(items)
+        except BaseException as error:
+            for submission in taken:
+                if not submission.done.done():
+                    submission.done.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        start = 0
+        for submission in taken:
+            end = start + len(submission.items)
+            if not submission.done.done():
+                submission.done.set_result(outcomes[start:end])
+            start = end

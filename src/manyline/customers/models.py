@@ -1,0 +1,29 @@
+"""A customer: one person who writes to one tenant, under any number of aliases."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bson import ObjectId
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Somebody who wrote, or is written to: what we know of them right now.
+
+    `identity` is `tel:+…` or `bsuid:…`, the key under which the customer is found.
+    `seen_at` is None for somebody who is written to without having written.
+    """
+
+    tenant_id: ObjectId
+    identity: str
+    name: str | None = None
+    seen_at: datetime | None = None
+
+
+def identity_of(*, phone: str | None, user_id: str | None) -> str:
+    """The identity of a person, by number where there is one; raises `ValueError` for neither."""
+    if phone is not None:
+        return f"tel:{phone}"
+    if user_id is not None:
+        return f"bsuid:{user_id}"
+    raise ValueError("a person has a phone number or a user id")

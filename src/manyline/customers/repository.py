@@ -1,0 +1,102 @@
+"""Customers in MongoDB: one document per person and tenant, found by any of its identities."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+from pymongo import ASCENDING, IndexModel, UpdateOne
+from pymongo.errors import BulkWriteError
+
+from manyline.customers.models import Sighting
+from manyline.infra.mongo import Collection, Database, Document, store_errors
+
+INDEXES = [
+    IndexModel(
+        [("tenantId", ASCENDING), ("identities", ASCENDING)], unique=True, name="identities"
+    ),
+]
+DUPLICATE_KEY = 11000
+
+Key = tuple[ObjectId, str]
+"""A tenant's id and an identity."""
+
+
+class CustomerRepository:
+    """Reads and writes `customers`."""
+
+    def __init__(self, database: Database) -> None:
+        self._customers: Collection = database["customers"]
+
+    async def ensure_indexes(self) -> None:
+        """Make the indexes; does nothing where they exist."""
+        with store_errors():
+            await self._customers.create_indexes(INDEXES)
+
+    async def find(self, keys: Iterable[Key]) -> dict[Key, ObjectId]:
+        """The customers' ids of those keys that exist; one query, one branch per tenant."""
+        by_tenant: dict[ObjectId, list[str]] = {}
+        for tenant_id, identity in keys:
+            by_tenant.setdefault(tenant_id, []).append(identity)
+        branches = [
+            {"tenantId": tenant_id, "identities": {"$in": identities}}
+            for tenant_id, identities in by_tenant.items()
+        ]
+        fields = {"tenantId": True, "identities": True}
+        found: dict[Key, ObjectId] = {}
+        with store_errors():
+            async for document in self._customers.find({"$or": branches}, fields):
+                for identity in document["identities"]:
+                    found[document["tenantId"], identity] = document["_id"]
+        return found
+
+    async def insert_missing(
+        self, sightings: Sequence[Sighting], *, now: datetime
+    ) -> dict[Key, ObjectId]:
+        """Insert one customer per sighting; leaves out those that somebody else inserted first."""
+        documents = [_new_customer(sighting, now) for sighting in sightings]
+        taken: set[int] = set()
+        with store_errors():
+            try:
+                await self._customers.insert_many(documents, ordered=False)
+            except BulkWriteError as error:
+                for failure in error.details["writeErrors"]:
+                    if failure["code"] != DUPLICATE_KEY:
+                        raise
+                    taken.add(failure["index"])
+        return {
+            (sighting.tenant_id, sighting.identity): document["_id"]
+            for index, (sighting, document) in enumerate(zip(sightings, documents, strict=True))
+            if index not in taken
+        }
+
+    async def see(self, seen: Iterable[tuple[ObjectId, Sighting]]) -> None:
+        """Move `lastSeenAt` forward, and take over the names that came along."""
+        updates = [
+            UpdateOne({"tenantId": sighting.tenant_id, "_id": customer_id}, _seen(sighting))
+            for customer_id, sighting in seen
+        ]
+        if updates:
+            with store_errors():
+                await self._customers.bulk_write(updates, ordered=False)
+
+
+def _new_customer(sighting: Sighting, now: datetime) -> Document:
+    kind, _, value = sighting.identity.partition(":")
+    document: dict[str, Any] = {
+        "_id": ObjectId(),
+        "tenantId": sighting.tenant_id,
+        "identities": [sighting.identity],
+        "waId" if kind == "tel" else "userId": value,
+        "name": sighting.name,
+        "lastSeenAt": sighting.seen_at,
+        "createdAt": now,
+    }
+    return {key: value for key, value in document.items() if value is not None}
+
+
+def _seen(sighting: Sighting) -> Document:
+    update: Document = {"$max": {"lastSeenAt": sighting.seen_at}}
+    if sighting.name is not None:
+        update["$set"] = {"name": sighting.name}
+    return update

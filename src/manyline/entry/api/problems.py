@@ -1,0 +1,139 @@
+"""Every error as RFC 9457 `application/problem+json`; one table says which status each has.
+
+Nothing a caller sends may show more than this: no stack, no secret, no value of theirs.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from manyline.base.batching import OverloadedError
+from manyline.base.errors import ManylineError, StoreUnavailableError
+from manyline.base.paging import BadCursorError
+from manyline.inbound.models import BadSignatureError
+from manyline.infra.documents import UnstorableError
+from manyline.messages.models import MessageNotFoundError
+from manyline.meta.webhook import MalformedWebhookError
+from manyline.sending.models import (
+    BadRecipientError,
+    IdempotencyConflictError,
+    ReservedKeyError,
+)
+from manyline.tenants.models import (
+    MockTokenRefusedError,
+    PhoneNumberTakenError,
+    TenantChangedError,
+    TenantNotActiveError,
+    TenantNotFoundError,
+)
+from manyline.vault.keyring import VaultError
+
+STATUS_OF: dict[type[ManylineError], int] = {
+    BadCursorError: 400,
+    BadRecipientError: 422,
+    BadSignatureError: 401,
+    IdempotencyConflictError: 422,
+    MalformedWebhookError: 400,
+    MessageNotFoundError: 404,
+    MockTokenRefusedError: 422,
+    OverloadedError: 503,
+    PhoneNumberTakenError: 409,
+    ReservedKeyError: 422,
+    StoreUnavailableError: 503,
+    TenantChangedError: 409,
+    TenantNotActiveError: 409,
+    TenantNotFoundError: 404,
+    UnstorableError: 422,
+    VaultError: 500,
+}
+RETRY_AFTER_SECONDS = "2"
+
+log = structlog.get_logger(__name__)
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    request_id: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    **more: Any,
+) -> Response:
+    """A problem document; ASCII on the wire, so that any key a caller chose can be named."""
+    body = {
+        "type": f"urn:manyline:problem:{code}",
+        "code": code,
+        "status": status,
+        "detail": detail,
+        "request_id": request_id,
+        **more,
+    }
+    return Response(
+        json.dumps(body).encode(),
+        status_code=status,
+        media_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Render every error of this app's routes as a problem."""
+    app.add_exception_handler(ManylineError, _on_ours)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+
+
+async def _on_ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ManylineError)  # noqa: S101 - what this handler is installed for
+    return from_error(error, request_id=request_id_of(request))
+
+
+def from_error(error: ManylineError, *, request_id: str | None) -> Response:
+    """The problem that one of our errors becomes; logs those that a person must look at."""
+    status = STATUS_OF.get(type(error), 500)
+    if error.alarm or status == 500:
+        log.error("request.alarm", code=error.code, detail=error.detail)
+    headers = {"Retry-After": RETRY_AFTER_SECONDS} if error.retryable else None
+    return problem(status, error.code, error.detail, request_id=request_id, headers=headers)
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    """422 naming each field; 400 when the body is no JSON at all."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - what this handler is installed for
+    found = error.errors()
+    if any(each.get("type") == "json_invalid" for each in found):
+        return problem(400, "bad_json", "the body is not JSON", request_id=request_id_of(request))
+    fields = [{"field": _field(each["loc"]), "message": str(each["msg"])} for each in found]
+    detail = "; ".join(f"{each['field']}: {each['message']}" for each in fields[:5])
+    return problem(
+        422, "invalid_request", detail, request_id=request_id_of(request), errors=fields[:20]
+    )
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - what this handler is installed for
+    return problem(
+        error.status_code,
+        {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error"),
+        str(error.detail),
+        request_id=request_id_of(request),
+        headers=error.headers,
+    )
+
+
+def request_id_of(request: Request) -> str | None:
+    """The id that the outermost layer gave this request."""
+    found = request.scope.get("request_id")
+    return str(found) if found is not None else None
+
+
+def _field(location: Sequence[int | str]) -> str:
+    parts = [str(part) for part in location if part not in ("body", "query", "path", "header")]
+    return ".".join(parts) or "body"

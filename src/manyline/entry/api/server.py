@@ -1,0 +1,78 @@
+"""The API process: uvicorn around the application, until SIGTERM or SIGINT.
+
+uvicorn, measured against granian on the webhook's shape: 50 µs of CPU a request against 68.
+"""
+
+import socket
+
+import structlog
+import uvicorn
+import uvloop
+
+from manyline.base.errors import ManylineError
+from manyline.entry.api.app import build_app
+from manyline.observability.logs import configure_logs
+from manyline.runtime import open_api
+from manyline.settings import Settings
+
+STOP_SECONDS = 5
+BACKLOG = 2048
+
+log = structlog.get_logger(__name__)
+
+
+class AddressTakenError(ManylineError):
+    """Something else listens where this server should."""
+
+    code = "address_taken"
+
+
+def serve(settings: Settings) -> None:
+    """Serve until told to stop, then finish the requests that were begun.
+
+    Raises `SettingsError`, `StoreUnavailableError` and `AddressTakenError`.
+    """
+    configure_logs(json_lines=settings.in_production, level=settings.log_level, role="api")
+    listener = _listen(settings.host, settings.port)
+    try:
+        uvloop.run(_serve(settings, listener))
+    finally:
+        listener.close()
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
+    async with open_api(settings, progress=_tell) as runtime:
+        config = uvicorn.Config(
+            build_app(runtime),
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+        log.info("api.ready", port=listener.getsockname()[1])
+        await uvicorn.Server(config).serve(sockets=[listener])
+    log.info("api.stopped")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise AddressTakenError(
+            f"cannot listen on {host}:{port} ({error.strerror}); stop what listens there, or set"
+            " PORT to a free one"
+        ) from None
+    listener.setblocking(False)
+    return listener
+
+
+def _tell(line: str) -> None:
+    log.info("api.waiting", detail=line)

@@ -1,0 +1,130 @@
+"""What `up` will run, decided before anything is started: addresses, and each child's command."""
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from manyline.base.errors import SettingsError
+from manyline.infra.embedded.child import Command
+from manyline.infra.embedded.directory import DataDirectory, write_private
+from manyline.infra.embedded.ports import LOOPBACK, KeptPorts, is_free
+from manyline.settings import Settings
+
+SIMULATOR_PORT = 4000
+SECRET_FILE = "simulator.app-secret"  # noqa: S105 - a file's name
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - asked at, not bound to
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`environment` holds only what differs from `up`'s own; it is added to that."""
+
+    directory: DataDirectory
+    host: str
+    port: int
+    simulator_port: int | None
+    made_secret: bool
+    environment: Mapping[str, str] = field(repr=False)
+    simulator_environment: Mapping[str, str] = field(repr=False)
+
+    @property
+    def reach(self) -> str:
+        """The host under which this machine reaches the API."""
+        return ANY_ADDRESS.get(self.host, self.host)
+
+    @property
+    def url(self) -> str:
+        """The API's, without a path."""
+        name = f"[{self.reach}]" if ":" in self.reach else self.reach
+        return f"http://{name}:{self.port}"
+
+    @property
+    def simulator_url(self) -> str:
+        """The simulator's; it listens on loopback only."""
+        return f"http://{LOOPBACK}:{self.simulator_port}"
+
+    def part(self, role: str) -> Command:
+        """`manyline api` or `manyline worker`."""
+        return self._python(role, ["manyline", role], self.environment)
+
+    def simulator(self) -> Command:
+        """The stand-in for Meta; its secrets go by the environment, which `ps` does not show."""
+        options = ["--host", LOOPBACK, "--port", str(self.simulator_port)]
+        target = ["--webhook-url", f"{self.url}/whatsapp/webhook"]
+        return self._python(
+            "simulator", ["graphsim", *options, *target], self.simulator_environment
+        )
+
+    def _python(self, role: str, module: list[str], environment: Mapping[str, str]) -> Command:
+        whole = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
+        argv = (sys.executable, "-m", *module)
+        return Command(role, argv, whole, self.directory.log_of(role))
+
+
+def make_plan(
+    settings: Settings,
+    directory: DataDirectory,
+    ports: KeptPorts,
+    *,
+    with_simulator: bool,
+    stores: Mapping[str, str],
+) -> Plan:
+    """Choose ports and secrets; `stores` says in the settings' names where our own stores are.
+
+    Raises `SettingsError` when the API cannot listen where it should.
+    """
+    port = _api_port(settings, ports)
+    simulator_port = ports.claim("simulator", prefer=SIMULATOR_PORT) if with_simulator else None
+    environment = {"PORT": str(port), "MANYLINE_DATA_DIR": str(directory.root), **stores}
+    simulator_environment = {}
+    made_secret = with_simulator and settings.app_secret is None
+    if with_simulator:
+        secret = settings.app_secret.get_secret_value() if settings.app_secret else None
+        secret = secret or _kept_secret(directory)
+        environment |= {
+            "APP_SECRET": secret,
+            "GRAPH_BASE_URL": f"http://{LOOPBACK}:{simulator_port}",
+        }
+        simulator_environment["GRAPHSIM_APP_SECRET"] = secret
+        if settings.verify_token:
+            token = settings.verify_token.get_secret_value()
+            simulator_environment["GRAPHSIM_VERIFY_TOKEN"] = token
+    return Plan(
+        directory=directory,
+        host=settings.host,
+        port=port,
+        simulator_port=simulator_port,
+        made_secret=made_secret,
+        environment=environment,
+        simulator_environment=simulator_environment,
+    )
+
+
+def _api_port(settings: Settings, ports: KeptPorts) -> int:
+    if settings.port == 0:
+        return ports.claim("api")
+    try:
+        free = is_free(settings.port, settings.host)
+    except OSError as error:
+        raise SettingsError(
+            f"the API cannot listen on {settings.host}:{settings.port}"
+            f" ({error.strerror or error}); set HOST and PORT to an address of this machine"
+        ) from None
+    if not free:
+        raise SettingsError(
+            f"port {settings.port} is taken by another program; stop that one, or choose another"
+            " port: PORT=3001, or PORT=0 for any free one"
+        )
+    return settings.port
+
+
+def _kept_secret(directory: DataDirectory) -> str:
+    """The app secret that simulator and API share when none is set: made once, mode 0600."""
+    file = directory.root / SECRET_FILE
+    kept = file.read_text(encoding="ascii").strip() if file.exists() else ""
+    if not kept:
+        kept = secrets.token_hex(32)
+        write_private(file, f"{kept}\n")
+    return kept

@@ -1,0 +1,109 @@
+"""Messages, both ways. The document of an outgoing one is the outbox: it is never lost."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+from bson.raw_bson import RawBSONDocument
+
+from manyline.base.errors import ManylineError
+from manyline.messages.states import Direction, MessageStatus
+
+AUTO_REPLY_PREFIX = "auto-reply:"
+"""Idempotency keys of replies; callers may not begin theirs with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A stored message as it is shown."""
+
+    id: ObjectId
+    tenant_id: ObjectId
+    conversation_id: ObjectId
+    direction: Direction
+    status: MessageStatus
+    type: str
+    body: str
+    content: dict[str, Any]
+    source: str
+    """`webhook`, `auto-reply` or `api`."""
+    status_at: dict[str, datetime]
+    created_at: datetime
+    wamid: str | None = None
+    sender: str | None = None
+    recipient: str | None = None
+    idempotency_key: str | None = None
+    request_hash: str | None = None
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+    error: dict[str, Any] | None = None
+    pricing: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewInbound:
+    """A customer's message on its way into the store; `content` is encoded already."""
+
+    id: ObjectId
+    tenant_id: ObjectId
+    conversation_id: ObjectId
+    phone_number_id: str
+    wamid: str
+    sender: str | None
+    type: str
+    body: str
+    content: RawBSONDocument
+    sent_at: datetime
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewOutbound:
+    """A message to send, on its way into the outbox."""
+
+    id: ObjectId
+    tenant_id: ObjectId
+    conversation_id: ObjectId
+    phone_number_id: str
+    recipient: str
+    """E.164 with `+`, or a business-scoped user id."""
+    type: str
+    body: str
+    content: dict[str, Any]
+    source: str
+    idempotency_key: str
+    created_at: datetime
+    request_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An outgoing message that is not settled yet: what sending needs of it."""
+
+    id: ObjectId
+    tenant_id: ObjectId
+    conversation_id: ObjectId
+    phone_number_id: str
+    recipient: str
+    content: dict[str, Any] = field(repr=False)
+    status: MessageStatus
+    attempts: int
+    due_at: datetime
+    created_at: datetime
+    behind: bool = False
+    """Parked behind an earlier message to the same recipient."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """What became of one document of a batch: stored now, there already, or refused."""
+
+    new: bool
+    refusal: str | None = None
+
+
+class MessageNotFoundError(ManylineError):
+    """This tenant has no such message."""
+
+    code = "message_not_found"

@@ -1,0 +1,239 @@
+"""Messages in MongoDB: storing them in batches, and reading them back.
+
+`seq` is an empty Timestamp that the server fills in at the insert. It orders messages as they
+were accepted, over any number of processes, which no clock of ours could promise.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from bson import ObjectId, Timestamp
+from bson.raw_bson import RawBSONDocument
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReadPreference
+from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
+from pymongo.read_concern import ReadConcern
+
+from manyline.base.paging import Page, decode_cursor, encode_cursor
+from manyline.infra.documents import encode_document
+from manyline.infra.mongo import Collection, Database, Document, store_errors, unavailable
+from manyline.messages.models import (
+    Inserted,
+    Message,
+    MessageNotFoundError,
+    NewInbound,
+    NewOutbound,
+)
+from manyline.messages.states import RANK, Direction, MessageStatus
+
+COLLECTION = "messages"
+DUPLICATE_KEY = 11000
+
+# `dueAt` exists only while an outgoing message is unsettled, so the last two stay small however
+# many messages are kept.
+INDEXES = [
+    IndexModel(
+        [("tenantId", ASCENDING), ("waMessageId", ASCENDING)],
+        name="wamid",
+        unique=True,
+        partialFilterExpression={"waMessageId": {"$exists": True}},
+    ),
+    IndexModel(
+        [("tenantId", ASCENDING), ("idempotencyKey", ASCENDING)],
+        name="idempotency",
+        unique=True,
+        partialFilterExpression={"idempotencyKey": {"$exists": True}},
+    ),
+    IndexModel([("tenantId", ASCENDING), ("seq", DESCENDING)], name="newest"),
+    IndexModel(
+        [("tenantId", ASCENDING), ("conversationId", ASCENDING), ("seq", ASCENDING)],
+        name="line",
+        partialFilterExpression={"dueAt": {"$exists": True}},
+    ),
+    IndexModel(
+        [("tenantId", ASCENDING), ("dueAt", ASCENDING)],
+        name="due",
+        partialFilterExpression={"dueAt": {"$exists": True}},
+    ),
+]
+
+
+class MessageRepository:
+    """Inserts and reads `messages`; what sending does to them is in `sending.repository`."""
+
+    def __init__(self, database: Database) -> None:
+        self._messages: Collection = database[COLLECTION]
+
+    async def ensure_indexes(self) -> None:
+        """Make the indexes; does nothing where they exist."""
+        with store_errors():
+            await self._messages.create_indexes(INDEXES)
+
+    async def insert(self, documents: Sequence[RawBSONDocument]) -> list[Inserted]:
+        """Insert a batch, each on its own: one outcome per document, in order.
+
+        A duplicate key is success: the message is there. The command waits for the majority in
+        that case too. A batch that the server refuses as a whole is halved until the document
+        at fault stands alone.
+        """
+        if not documents:
+            return []
+        with store_errors():
+            try:
+                await self._messages.insert_many(documents, ordered=False)
+            except BulkWriteError as error:
+                return _outcomes(error, len(documents))
+            except (OperationFailure, DocumentTooLarge) as error:
+                if isinstance(error, OperationFailure) and _is_about_the_store(error):
+                    raise
+                if len(documents) == 1:
+                    return [Inserted(new=False, refusal=f"refused by the server: {error}"[:200])]
+            else:
+                return [Inserted(new=True)] * len(documents)
+        half = len(documents) // 2
+        return await self.insert(documents[:half]) + await self.insert(documents[half:])
+
+    async def get(self, tenant_id: ObjectId, message_id: ObjectId) -> Message:
+        """One message of a tenant; raises `MessageNotFoundError`."""
+        with store_errors():
+            document = await self._messages.find_one({"tenantId": tenant_id, "_id": message_id})
+        if document is None:
+            raise MessageNotFoundError("this tenant has no message with this id")
+        return _from_document(document)
+
+    async def find_by_key(self, tenant_id: ObjectId, idempotency_key: str) -> Message | None:
+        """The message that was accepted under a key, once it is durable; None when there is none.
+
+        A linearizable read waits for the majority, so a loser of a race never answers with a
+        message that a failover could still take back.
+        """
+        messages = self._messages.with_options(
+            read_concern=ReadConcern("linearizable"), read_preference=ReadPreference.PRIMARY
+        )
+        with store_errors():
+            document = await messages.find_one(
+                {"tenantId": tenant_id, "idempotencyKey": idempotency_key}
+            )
+        return _from_document(document) if document else None
+
+    async def list_page(
+        self, tenant_id: ObjectId, *, limit: int, cursor: str | None
+    ) -> Page[Message]:
+        """A tenant's messages, newest first."""
+        query: Document = {"tenantId": tenant_id}
+        if cursor:
+            query["seq"] = {"$lt": _position(cursor)}
+        with store_errors():
+            found = self._messages.find(query).sort("seq", DESCENDING).limit(limit + 1)
+            documents = [document async for document in found]
+        more = len(documents) > limit
+        documents = documents[:limit]
+        next_cursor = _cursor(documents[-1]["seq"]) if more else None
+        return Page([_from_document(document) for document in documents], next_cursor)
+
+
+def inbound_document(message: NewInbound) -> RawBSONDocument:
+    """A customer's message as stored; raises `UnstorableError`."""
+    document: Document = {
+        "_id": message.id,
+        "tenantId": message.tenant_id,
+        "conversationId": message.conversation_id,
+        "phoneNumberId": message.phone_number_id,
+        "seq": Timestamp(0, 0),
+        "direction": Direction.IN.value,
+        "waMessageId": message.wamid,
+        "type": message.type,
+        "body": message.body,
+        "content": message.content,
+        "status": MessageStatus.RECEIVED.value,
+        "statusAt": {"received": message.created_at},
+        "source": "webhook",
+        "sentAt": message.sent_at,
+        "createdAt": message.created_at,
+    }
+    if message.sender is not None:
+        document["from"] = message.sender
+    return encode_document(document)
+
+
+def outbound_document(message: NewOutbound) -> RawBSONDocument:
+    """A message for the outbox, due at once; raises `UnstorableError`."""
+    document: Document = {
+        "_id": message.id,
+        "tenantId": message.tenant_id,
+        "conversationId": message.conversation_id,
+        "phoneNumberId": message.phone_number_id,
+        "seq": Timestamp(0, 0),
+        "direction": Direction.OUT.value,
+        "to": message.recipient,
+        "type": message.type,
+        "body": message.body,
+        "content": message.content,
+        "status": MessageStatus.QUEUED.value,
+        "statusRank": RANK[MessageStatus.QUEUED],
+        "statusAt": {"queued": message.created_at},
+        "source": message.source,
+        "idempotencyKey": message.idempotency_key,
+        "attempts": 0,
+        "dueAt": message.created_at,
+        "createdAt": message.created_at,
+    }
+    if message.request_hash is not None:
+        document["requestHash"] = message.request_hash
+    return encode_document(document)
+
+
+def _outcomes(error: BulkWriteError, count: int) -> list[Inserted]:
+    details = error.details or {}
+    if details.get("writeConcernErrors"):
+        raise unavailable(error) from error
+    outcomes = [Inserted(new=True)] * count
+    for failure in details.get("writeErrors", ()):
+        if failure["code"] == DUPLICATE_KEY:
+            outcomes[failure["index"]] = Inserted(new=False)
+        else:
+            reason = f"refused by the server: {failure.get('errmsg')}"[:200]
+            outcomes[failure["index"]] = Inserted(new=False, refusal=reason)
+    return outcomes
+
+
+def _is_about_the_store(error: OperationFailure) -> bool:
+    return bool(error.timeout or error.has_error_label("RetryableWriteError"))
+
+
+def _from_document(document: Document) -> Message:
+    outgoing = document["direction"] == Direction.OUT
+    return Message(
+        id=document["_id"],
+        tenant_id=document["tenantId"],
+        conversation_id=document["conversationId"],
+        direction=Direction(document["direction"]),
+        status=MessageStatus(document["status"]),
+        type=document["type"],
+        body=document["body"],
+        content=document["content"],
+        source=document["source"],
+        status_at=document["statusAt"],
+        created_at=document["createdAt"],
+        wamid=document.get("waMessageId"),
+        sender=document.get("from"),
+        recipient=document.get("to"),
+        idempotency_key=document.get("idempotencyKey"),
+        request_hash=document.get("requestHash"),
+        attempts=document.get("attempts", 0),
+        next_attempt_at=document.get("dueAt") if outgoing and _is_queued(document) else None,
+        error=document.get("error"),
+        pricing=document.get("pricing"),
+    )
+
+
+def _is_queued(document: dict[str, Any]) -> bool:
+    return bool(document["status"] == MessageStatus.QUEUED)
+
+
+def _cursor(position: Timestamp) -> str:
+    return encode_cursor(position.time.to_bytes(4) + position.inc.to_bytes(4))
+
+
+def _position(cursor: str) -> Timestamp:
+    raw = decode_cursor(cursor, size=8)
+    return Timestamp(int.from_bytes(raw[:4]), int.from_bytes(raw[4:]))

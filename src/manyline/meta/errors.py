@@ -1,0 +1,40 @@
+"""Errors that Graph answers with, as records.
+
+Key on `code`, never on the HTTP status: Meta reuses statuses across unlike errors.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class GraphError:
+    """One error of the Cloud API, cut to what we keep with a message."""
+
+    status: int
+    """HTTP status of the answer."""
+    code: int
+    title: str
+    details: str | None = None
+    fbtrace_id: str | None = None
+
+
+def graph_error(status: int, error: object) -> GraphError | None:
+    """The Graph error in an answer's `error` member; None when it holds none."""
+    if not isinstance(error, dict):
+        return None
+    code = error.get("code")
+    if isinstance(code, bool) or not isinstance(code, int):
+        return None
+    data = error.get("error_data")
+    details = data.get("details") if isinstance(data, dict) else None
+    return GraphError(
+        status=status,
+        code=code,
+        title=_short(error.get("message")) or f"error {code}",
+        details=_short(details),
+        fbtrace_id=_short(error.get("fbtrace_id")),
+    )
+
+
+def _short(text: object) -> str | None:
+    return text[:500] if isinstance(text, str) and text else None

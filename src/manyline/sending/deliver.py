@@ -1,0 +1,206 @@
+"""The way out: find what is eligible, reserve slots, claim, call, settle.
+
+Claiming comes last and takes only what is POSTed at once, so a worker that is killed leaves in
+doubt only what was in flight. A job ends when its messages are under way: each call settles by
+itself, so a slow one holds up nobody else.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from bson import ObjectId
+
+from manyline.base.clock import Clock
+from manyline.base.ids import parse_object_id
+from manyline.limits.buckets import NumberBuckets, Wanted
+from manyline.messages.models import Pending
+from manyline.sending.calls import Calls
+from manyline.sending.flight import Flight
+from manyline.sending.models import Claim
+from manyline.sending.repository import OutboxRepository
+from manyline.sending.wakes import Wakes
+from manyline.tenants.directory import TenantDirectory
+from manyline.tenants.models import Tenant, TenantNotFoundError, TenantStatus
+
+DRAIN_WINDOW = 200
+DRAIN_TAKES = 50
+# Followers found in a window full of them go out of sight this long; whoever settles the message
+# before them brings them back, so this only bounds the harm of a lost hand-over.
+BEHIND_FOR = timedelta(minutes=1)
+# The process that accepted a message may be this far ahead of ours.
+CLOCKS_DIFFER = timedelta(milliseconds=250)
+# A later wait than this is left to the relay.
+LONGEST_DRAIN_DELAY = timedelta(minutes=1)
+
+
+@dataclass(slots=True)
+class _Round:
+    """What one job made of its candidates."""
+
+    left: dict[str, float] = field(default_factory=dict)
+    """Numbers with more eligible than could go, and the seconds until asking again is worth it.
+    A number whose share of calls is taken does not stand here: a landing wakes it."""
+    behind: list[Pending] = field(default_factory=list)
+
+
+class Deliverer:
+    """Handles the queue's two jobs; see `queue.processor.JobHandlers`."""
+
+    def __init__(
+        self,
+        *,
+        outbox: OutboxRepository,
+        directory: TenantDirectory,
+        buckets: NumberBuckets,
+        flight: Flight,
+        calls: Calls,
+        wakes: Wakes,
+        clock: Clock,
+        lease: timedelta,
+        owner: str,
+    ) -> None:
+        self._outbox = outbox
+        self._directory = directory
+        self._buckets = buckets
+        self._flight = flight
+        self._calls = calls
+        self._wakes = wakes
+        self._clock = clock
+        self._lease = lease
+        self._owner = owner
+        self._claims = 0
+
+    async def send(self, message_ids: list[str]) -> None:
+        """Deliver these messages, as far as they are eligible; wake numbers that have more."""
+        await self._flight.any_room()
+        ids = [parsed for text in message_ids if (parsed := parse_object_id(text)) is not None]
+        now = self._clock.now()
+        queued = await self._outbox.find_queued(ids)
+        # One that is parked behind its line's head may have become the head: `heads` decides.
+        due = [
+            message for message in queued if message.due_at <= now + CLOCKS_DIFFER or message.behind
+        ]
+        done = await self._deliver(due)
+        for number, seconds in done.left.items():
+            self._wakes.wake_number(number, delay_seconds=seconds)
+
+    async def drain(self, phone_number_id: str) -> float | None:
+        """Deliver a number's next due messages; answers when to come again, None for never."""
+        await self._flight.any_room()
+        tenant = (await self._directory.by_numbers([phone_number_id])).get(phone_number_id)
+        if tenant is None or tenant.status is not TenantStatus.ACTIVE:
+            return None
+        now = self._clock.now()
+        window = await self._outbox.due(tenant.id, now=now, limit=DRAIN_WINDOW)
+        done = await self._deliver(window, most=DRAIN_TAKES)
+        if phone_number_id in done.left:
+            return done.left[phone_number_id]
+        if self._flight.is_full(phone_number_id):
+            return None
+        if len(window) < DRAIN_WINDOW:
+            return await self._until_next(tenant)
+        await self._outbox.park_behind(done.behind, until=now + BEHIND_FOR)
+        return 0.0
+
+    async def _until_next(self, tenant: Tenant) -> float | None:
+        """Seconds until the tenant's next waiting message, if that is worth a delayed drain."""
+        now = self._clock.now()
+        due_at = await self._outbox.next_due(tenant.id, after=now)
+        if due_at is None or due_at - now > LONGEST_DRAIN_DELAY:
+            return None
+        return (due_at - now).total_seconds()
+
+    async def _deliver(self, candidates: Sequence[Pending], *, most: int | None = None) -> _Round:
+        """Launch what may go now, one message per recipient, and say what is left."""
+        done = _Round()
+        tenants = await self._active_tenants(candidates)
+        heads = await self._heads([m for m in candidates if m.tenant_id in tenants], done)
+        for message in heads[most:] if most is not None else ():
+            done.left[message.phone_number_id] = 0.0
+        boarded = self._board(heads[:most], tenants)
+        launched: list[Claim] = []
+        try:
+            granted = await self._within_rate(boarded, tenants, done)
+            for claim in await self._claim(granted):
+                self._calls.launch(claim, tenants[claim.message.tenant_id])
+                launched.append(claim)
+        finally:
+            taken = Counter(message.phone_number_id for message in boarded)
+            taken.subtract(claim.message.phone_number_id for claim in launched)
+            for number, unused in taken.items():
+                self._flight.give_back(number, unused)
+        return done
+
+    async def _active_tenants(self, candidates: Iterable[Pending]) -> dict[ObjectId, Tenant]:
+        found: dict[ObjectId, Tenant] = {}
+        for tenant_id in {message.tenant_id for message in candidates}:
+            try:
+                tenant = await self._directory.by_id(tenant_id)
+            except TenantNotFoundError:
+                continue
+            if tenant.status is TenantStatus.ACTIVE:
+                found[tenant_id] = tenant
+        return found
+
+    async def _heads(self, candidates: Sequence[Pending], done: _Round) -> list[Pending]:
+        """Those that are first in their recipient's line; the others are noted as behind."""
+        if not candidates:
+            return []
+        lines = [(message.tenant_id, message.conversation_id) for message in candidates]
+        first = await self._outbox.heads(lines)
+        heads = []
+        for message in candidates:
+            if first.get(message.conversation_id) == message.id:
+                heads.append(message)
+            elif not message.behind:
+                done.behind.append(message)
+        return heads
+
+    def _board(self, heads: Sequence[Pending], tenants: dict[ObjectId, Tenant]) -> list[Pending]:
+        """Those for which their number has room in flight; a landing wakes the others."""
+        by_number: dict[str, list[Pending]] = {}
+        for message in heads:
+            by_number.setdefault(message.phone_number_id, []).append(message)
+        boarded: list[Pending] = []
+        for number, waiting in by_number.items():
+            rate = _rate(tenants[waiting[0].tenant_id])
+            boarded += waiting[: self._flight.take(number, len(waiting), per_second=rate)]
+        return boarded
+
+    async def _within_rate(
+        self, boarded: Sequence[Pending], tenants: dict[ObjectId, Tenant], done: _Round
+    ) -> list[Pending]:
+        """Those for which their number's bucket has a slot now."""
+        by_number: dict[str, list[Pending]] = {}
+        for message in boarded:
+            by_number.setdefault(message.phone_number_id, []).append(message)
+        if not by_number:
+            return []
+        reserved = await self._buckets.reserve(
+            {
+                number: Wanted(len(waiting), _rate(tenants[waiting[0].tenant_id]))
+                for number, waiting in by_number.items()
+            }
+        )
+        granted: list[Pending] = []
+        for number, waiting in by_number.items():
+            slots = reserved[number].slots
+            granted += waiting[:slots]
+            if slots < len(waiting):
+                done.left[number] = reserved[number].retry_after
+        return granted
+
+    async def _claim(self, granted: Sequence[Pending]) -> list[Claim]:
+        if not granted:
+            return []
+        self._claims += 1
+        now = self._clock.now()
+        return await self._outbox.claim(
+            granted, owner=f"{self._owner}/{self._claims}", now=now, expires_at=now + self._lease
+        )
+
+
+def _rate(tenant: Tenant) -> int:
+    return tenant.settings.limits.messages_per_second

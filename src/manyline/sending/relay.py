@@ -1,0 +1,88 @@
+"""The relay: finds what got stuck, wherever it got stuck. One process at a time runs it.
+
+A wake-up that Redis lost, a drain that died with its worker, a lease whose worker never came
+back: all of them show as a `dueAt` in the past, so one cheap look per tenant finds them all.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from bson import ObjectId
+
+from manyline.base.clock import Clock
+from manyline.observability.metrics import SendingMetrics
+from manyline.sending.models import InDoubt
+from manyline.sending.repository import OutboxRepository
+from manyline.sending.settle import Settler
+from manyline.sending.wakes import Wakes
+from manyline.tenants.directory import TenantDirectory
+from manyline.tenants.models import TenantNotFoundError, TenantStatus
+
+# A message that is due for so long was not simply next: its wake-up is taken for lost.
+OVERDUE = timedelta(seconds=5)
+WAKES_PER_ROUND = 1000
+LEASES_PER_TENANT = 500
+
+log = structlog.get_logger(__name__)
+
+
+class Relay:
+    """One `round` looks at every tenant with anything unsettled."""
+
+    def __init__(
+        self,
+        *,
+        outbox: OutboxRepository,
+        directory: TenantDirectory,
+        settler: Settler,
+        wakes: Wakes,
+        clock: Clock,
+        metrics: SendingMetrics,
+    ) -> None:
+        self._outbox = outbox
+        self._directory = directory
+        self._settler = settler
+        self._wakes = wakes
+        self._clock = clock
+        self._metrics = metrics
+
+    async def round(self) -> int:
+        """Put expired claims in doubt and wake numbers with overdue messages; answers how many.
+
+        At most 1,000 numbers, the longest waiting first: the others have their turn next.
+        """
+        now = self._clock.now()
+        oldest = await self._outbox.oldest_due()
+        late = sorted((due, tenant_id) for tenant_id, due in oldest.items() if due < now)
+        for _, tenant_id in late:
+            await self._expire(tenant_id, now)
+        overdue = [tenant_id for due, tenant_id in late if due < now - OVERDUE]
+        return await self._wake(overdue[:WAKES_PER_ROUND])
+
+    async def _expire(self, tenant_id: ObjectId, now: datetime) -> None:
+        """The worker of these never settled them: nobody knows whether Graph took them."""
+        expired = await self._outbox.expired(tenant_id, now=now, limit=LEASES_PER_TENANT)
+        if not expired:
+            return
+        reason = "the worker that was sending it stopped before Graph's answer was stored"
+        doubts = [InDoubt(claim=claim, at=now, reason=reason) for claim in expired]
+        await self._outbox.settle(doubts)
+        await self._settler.wake_lines(doubts)
+        self._metrics.expired_leases.inc(len(doubts))
+        log.warning("relay.leases_expired", tenant_id=str(tenant_id), count=len(doubts))
+
+    async def _wake(self, tenant_ids: Sequence[ObjectId]) -> int:
+        woken = 0
+        for tenant_id in tenant_ids:
+            try:
+                tenant = await self._directory.by_id(tenant_id)
+            except TenantNotFoundError:
+                continue
+            if tenant.status is TenantStatus.ACTIVE:
+                self._wakes.wake_number(tenant.phone_number_id)
+                woken += 1
+        if woken:
+            self._metrics.relayed.inc(woken)
+            log.info("relay.woke_numbers", count=woken)
+        return woken

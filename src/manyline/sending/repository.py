@@ -1,0 +1,309 @@
+"""The outbox: what sending reads and changes of unsettled messages.
+
+`dueAt` is the one time by which somebody must look at an unsettled message again: when it is
+queued, its next attempt; while it is `sending`, the end of its lease. Settled messages have none,
+so the outbox' two indexes hold only what is unsettled. Every transition is one conditional update.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from bson import ObjectId
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError
+
+from manyline.infra.mongo import Collection, Database, Document, store_errors, unavailable
+from manyline.messages.models import Pending
+from manyline.messages.repository import COLLECTION, DUPLICATE_KEY
+from manyline.messages.states import RANK, MessageStatus
+from manyline.sending.models import Claim, Failed, InDoubt, Requeued, Sent, Settlement, Waiting
+
+UNSETTLED = {"$exists": True}
+PENDING_FIELDS = dict.fromkeys(
+    (
+        "tenantId",
+        "conversationId",
+        "phoneNumberId",
+        "to",
+        "content",
+        "status",
+        "attempts",
+        "dueAt",
+        "createdAt",
+        "behind",
+    ),
+    True,
+)
+
+
+class OutboxRepository:
+    """Finds, claims and settles; the only code that moves a message between states by sending."""
+
+    def __init__(self, database: Database) -> None:
+        self._messages: Collection = database[COLLECTION]
+
+    async def find_queued(self, message_ids: Sequence[ObjectId]) -> list[Pending]:
+        """Those of these messages that still wait."""
+        # all tenants: a job carries messages of any numbers.
+        query = {"_id": {"$in": list(message_ids)}, "status": MessageStatus.QUEUED.value}
+        with store_errors():
+            found = self._messages.find(query, PENDING_FIELDS)
+            return [_pending(document) async for document in found]
+
+    async def due(self, tenant_id: ObjectId, *, now: datetime, limit: int) -> list[Pending]:
+        """A tenant's queued messages whose time has come, the longest waiting first."""
+        query = {
+            "tenantId": tenant_id,
+            "dueAt": {"$lte": now},
+            "status": MessageStatus.QUEUED.value,
+        }
+        with store_errors():
+            found = self._messages.find(query, PENDING_FIELDS, hint="due")
+            return [_pending(document) async for document in found.sort("dueAt", 1).limit(limit)]
+
+    async def next_due(self, tenant_id: ObjectId, *, after: datetime) -> datetime | None:
+        """When a tenant's next queued message is due that is not due yet; None for none."""
+        query = {
+            "tenantId": tenant_id,
+            "dueAt": {"$gt": after},
+            "status": MessageStatus.QUEUED.value,
+            "behind": {"$exists": False},
+        }
+        with store_errors():
+            found = await self._messages.find_one(
+                query, {"dueAt": True}, sort=[("dueAt", 1)], hint="due"
+            )
+        return found["dueAt"] if found else None
+
+    async def heads(self, lines: Sequence[tuple[ObjectId, ObjectId]]) -> dict[ObjectId, ObjectId]:
+        """Per (tenant, conversation): the id of its first unsettled message, by conversation."""
+        found = await self._first_unsettled(lines, {"_id": True})
+        return {document["_id"]: document["first"]["_id"] for document in found}
+
+    async def next_in_line(self, lines: Sequence[tuple[ObjectId, ObjectId]]) -> list[Waiting]:
+        """Per (tenant, conversation): its first unsettled message, where that one is queued."""
+        fields = {"_id": True, "tenantId": True, "status": True, "dueAt": True, "behind": True}
+        found = await self._first_unsettled(lines, fields)
+        firsts = [document["first"] for document in found]
+        return [
+            Waiting(
+                message_id=first["_id"],
+                tenant_id=first["tenantId"],
+                due_at=first["dueAt"],
+                behind=first.get("behind", False),
+            )
+            for first in firsts
+            if first["status"] == MessageStatus.QUEUED
+        ]
+
+    async def claim(
+        self, messages: Sequence[Pending], *, owner: str, now: datetime, expires_at: datetime
+    ) -> list[Claim]:
+        """Move queued messages to `sending` under a lease; answers those that were won."""
+        # all tenants: a job carries messages of any numbers.
+        ids = [message.id for message in messages]
+        update = {
+            "$set": {
+                "status": MessageStatus.SENDING.value,
+                "statusRank": RANK[MessageStatus.SENDING],
+                "statusAt.sending": now,
+                "lease": {"owner": owner, "expiresAt": expires_at},
+                "dueAt": expires_at,
+            }
+        }
+        queued = {"_id": {"$in": ids}, "status": MessageStatus.QUEUED.value}
+        with store_errors():
+            result = await self._messages.update_many(queued, update)
+            won = set(ids)
+            if result.modified_count != len(ids):
+                mine = self._messages.find(
+                    {"_id": {"$in": ids}, "lease.owner": owner}, {"_id": True}
+                )
+                won = {document["_id"] async for document in mine}
+        return [
+            Claim(message=message, owner=owner, expires_at=expires_at)
+            for message in messages
+            if message.id in won
+        ]
+
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        """Write down what became of claimed messages.
+
+        One that has moved on meanwhile (a status came first, the lease ended) is left as it is.
+        """
+        updates = [_settled(settlement) for settlement in settlements]
+        with store_errors():
+            try:
+                await self._messages.bulk_write(updates, ordered=False)
+            except BulkWriteError as error:
+                taken = _wamids_taken(error)
+            else:
+                return
+            # Graph gave a wamid that another message has: the message still counts as sent.
+            await self._messages.bulk_write(
+                [_settled(settlements[index], with_wamid=False) for index in taken], ordered=False
+            )
+
+    async def park_behind(self, messages: Sequence[Pending], *, until: datetime) -> None:
+        """Take followers out of sight until whoever settles the one before them wakes them."""
+        # all tenants: names documents that were just read.
+        if messages:
+            ids = [message.id for message in messages]
+            with store_errors():
+                await self._messages.update_many(
+                    {"_id": {"$in": ids}, "status": MessageStatus.QUEUED.value},
+                    {"$set": {"dueAt": until, "behind": True}},
+                )
+
+    async def unpark(self, message_ids: Sequence[ObjectId], *, now: datetime) -> None:
+        """The line before these has moved: they are due at once."""
+        # all tenants: names documents that were just read.
+        if message_ids:
+            with store_errors():
+                await self._messages.update_many(
+                    {"_id": {"$in": list(message_ids)}, "behind": True},
+                    {"$set": {"dueAt": now}, "$unset": {"behind": ""}},
+                )
+
+    async def oldest_due(self) -> dict[ObjectId, datetime]:
+        """Per tenant with anything unsettled: its earliest `dueAt`; one index seek per tenant."""
+        # all tenants: the relay's scan.
+        pipeline: list[Document] = [
+            {"$match": {"dueAt": UNSETTLED}},
+            {"$sort": {"tenantId": 1, "dueAt": 1}},
+            {"$group": {"_id": "$tenantId", "oldest": {"$first": "$dueAt"}}},
+        ]
+        with store_errors():
+            found = await self._messages.aggregate(pipeline, hint="due")
+            return {document["_id"]: document["oldest"] async for document in found}
+
+    async def expired(self, tenant_id: ObjectId, *, now: datetime, limit: int) -> list[Claim]:
+        """Claims of a tenant's messages whose lease ended unsettled."""
+        query = {
+            "tenantId": tenant_id,
+            "dueAt": {"$lt": now},
+            "status": MessageStatus.SENDING.value,
+        }
+        with store_errors():
+            found = self._messages.find(query, {**PENDING_FIELDS, "lease": True}, hint="due")
+            return [
+                Claim(
+                    message=_pending(document),
+                    owner=document["lease"]["owner"],
+                    expires_at=document["lease"]["expiresAt"],
+                )
+                async for document in found.limit(limit)
+            ]
+
+    async def _first_unsettled(
+        self, lines: Sequence[tuple[ObjectId, ObjectId]], fields: Document
+    ) -> list[Document]:
+        query = {
+            "tenantId": {"$in": list({tenant_id for tenant_id, _ in lines})},
+            "conversationId": {"$in": list({conversation_id for _, conversation_id in lines})},
+            "dueAt": UNSETTLED,
+        }
+        kept = {name: f"${name}" for name in fields}
+        pipeline: list[Document] = [
+            {"$match": query},
+            {"$sort": {"tenantId": 1, "conversationId": 1, "seq": 1}},
+            {"$group": {"_id": "$conversationId", "first": {"$first": kept}}},
+        ]
+        with store_errors():
+            found = await self._messages.aggregate(pipeline, hint="line")
+            return [document async for document in found]
+
+
+def _settled(settlement: Settlement, *, with_wamid: bool = True) -> UpdateOne:
+    """One conditional update; a settlement counts only for the claim it was made under."""
+    message = settlement.claim.message
+    condition: Document
+    update: Document
+    named: Document = {"_id": message.id, "tenantId": message.tenant_id}
+    if isinstance(settlement, Sent):
+        condition, update = _sent(settlement, with_wamid=with_wamid)
+    elif isinstance(settlement, Requeued):
+        condition, update = _requeued(settlement)
+    elif isinstance(settlement, Failed):
+        condition, update = _failed(settlement)
+    else:
+        condition, update = _in_doubt(settlement)
+    return UpdateOne(named | condition, update)
+
+
+def _sent(settlement: Sent, *, with_wamid: bool) -> tuple[Document, Document]:
+    """From `in_doubt` too: whoever comes back late with Graph's answer knows better."""
+    fields = _entered(MessageStatus.SENT, settlement.at)
+    if with_wamid:
+        fields["waMessageId"] = settlement.wamid
+    unset = {"lease": "", "dueAt": "", "error": ""}
+    return _HELD_OR_DOUBTED, {"$set": fields, "$unset": unset, "$inc": {"attempts": 1}}
+
+
+def _requeued(settlement: Requeued) -> tuple[Document, Document]:
+    """From `in_doubt` too, by the claim's own holder: it knows that Graph did not take it."""
+    fields: Document = {
+        "status": MessageStatus.QUEUED.value,
+        "statusRank": RANK[MessageStatus.QUEUED],
+        "dueAt": settlement.due_at,
+    }
+    if settlement.error is not None:
+        fields["error"] = settlement.error
+    update: Document = {"$set": fields, "$unset": {"lease": "", "behind": ""}}
+    if settlement.counts:
+        update["$inc"] = {"attempts": 1}
+    return _HELD_OR_DOUBTED | {"lease.owner": settlement.claim.owner}, update
+
+
+def _failed(settlement: Failed) -> tuple[Document, Document]:
+    fields = _entered(MessageStatus.FAILED, settlement.at) | {"error": settlement.error}
+    unset = {"lease": "", "dueAt": ""}
+    return _held(settlement), {"$set": fields, "$unset": unset, "$inc": {"attempts": 1}}
+
+
+def _in_doubt(settlement: InDoubt) -> tuple[Document, Document]:
+    """The lease stays in the document: its holder may still come back with an answer."""
+    error = {"title": settlement.reason}
+    fields = _entered(MessageStatus.IN_DOUBT, settlement.at) | {"error": error}
+    return _held(settlement), {"$set": fields, "$unset": {"dueAt": ""}, "$inc": {"attempts": 1}}
+
+
+def _held(settlement: Failed | InDoubt) -> Document:
+    return {"status": MessageStatus.SENDING.value, "lease.owner": settlement.claim.owner}
+
+
+_HELD_OR_DOUBTED: Document = {
+    "status": {"$in": [MessageStatus.SENDING.value, MessageStatus.IN_DOUBT.value]}
+}
+
+
+def _entered(status: MessageStatus, at: datetime) -> Document:
+    return {
+        "status": status.value,
+        "statusRank": RANK[status],
+        f"statusAt.{status.value}": at,
+    }
+
+
+def _wamids_taken(error: BulkWriteError) -> list[int]:
+    details = error.details or {}
+    failures = details.get("writeErrors", [])
+    if details.get("writeConcernErrors") or any(f["code"] != DUPLICATE_KEY for f in failures):
+        raise unavailable(error) from error
+    return [failure["index"] for failure in failures]
+
+
+def _pending(document: Document) -> Pending:
+    return Pending(
+        id=document["_id"],
+        tenant_id=document["tenantId"],
+        conversation_id=document["conversationId"],
+        phone_number_id=document["phoneNumberId"],
+        recipient=document["to"],
+        content=document["content"],
+        status=MessageStatus(document["status"]),
+        attempts=document["attempts"],
+        due_at=document["dueAt"],
+        created_at=document["createdAt"],
+        behind=document.get("behind", False),
+    )

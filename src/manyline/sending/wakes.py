@@ -1,0 +1,58 @@
+"""Which wake-up a message gets: a place in a `send` job, or its number's drain.
+
+A number with more waiting than a `send` job should carry is served by its drain alone, so that
+everyone else's jobs never stand behind a broadcast. What waits is not counted in the store for
+that; a number that wakes more than 100 messages within a second counts as busy.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+BUSY_ABOVE = 100
+PERIOD_SECONDS = 1.0
+
+
+class Queue(Protocol):
+    """The queue's fire-and-forget side: nothing blocks, nothing raises."""
+
+    def wake_messages(self, message_ids: Iterable[str]) -> None:
+        """Wake these messages soon."""
+        ...
+
+    def wake_number(self, phone_number_id: str, *, delay_seconds: float = 0) -> None:
+        """Wake a number's backlog."""
+        ...
+
+
+class Wakes:
+    """Wakes messages of known numbers."""
+
+    def __init__(self, queue: Queue, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._queue = queue
+        self._monotonic = monotonic
+        self._period_end = 0.0
+        self._woken: dict[str, int] = {}
+
+    def wake(self, messages: Iterable[tuple[str, str]]) -> None:
+        """Wake messages, given as (message id, phone number id)."""
+        now = self._monotonic()
+        if now >= self._period_end:
+            self._period_end = now + PERIOD_SECONDS
+            self._woken.clear()
+        alone: list[str] = []
+        busy: dict[str, None] = {}
+        for message_id, number in messages:
+            count = self._woken[number] = self._woken.get(number, 0) + 1
+            if count <= BUSY_ABOVE:
+                alone.append(message_id)
+            else:
+                busy[number] = None
+        if alone:
+            self._queue.wake_messages(alone)
+        for number in busy:
+            self._queue.wake_number(number)
+
+    def wake_number(self, phone_number_id: str, *, delay_seconds: float = 0) -> None:
+        """Wake whatever is due of a number, now or after a delay."""
+        self._queue.wake_number(phone_number_id, delay_seconds=delay_seconds)

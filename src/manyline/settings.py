@@ -1,0 +1,173 @@
+"""Every setting of the system: one frozen object, built once by an entry and passed in.
+
+Values come from the environment and then from `.env` in the working directory. Names are the
+field names in capitals (`APP_SECRET`, `MONGO_URI`, ...). `.env.example` documents each for the
+person who runs the system; this file is where defaults and checks live.
+"""
+
+import base64
+import binascii
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from manyline.base.errors import SettingsError
+
+MAKE_MASTER_KEY = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
+
+
+class Settings(BaseSettings):
+    """Frozen; raises `SettingsError` (through `load_settings`) when a value cannot be used."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+    )
+
+    environment: Literal["development", "production"] = "development"
+    """`production` closes every door: see `_closed_in_production`."""
+    host: str = "127.0.0.1"
+    """Where the API listens. In development anything but loopback needs ALLOW_OPEN_BIND=1."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 3000
+    allow_open_bind: bool = False
+    data_dir: Path = Field(default=Path(".manyline"), validation_alias="MANYLINE_DATA_DIR")
+    """Embedded servers' data, logs, and the development master key."""
+
+    app_secret: SecretStr | None = None
+    """Meta app secret; when set, every webhook must carry its signature."""
+    verify_token: SecretStr | None = None
+    """What Meta repeats in the webhook handshake. Unset, every handshake is refused."""
+    master_key: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """Keys that wrap tenants' data keys, comma-separated: the first seals, all of them open."""
+    admin_api_key: SecretStr | None = None
+    """Bearer key of the operator; when set, every route but health and the webhook needs it."""
+
+    mongo_uri: SecretStr | None = None
+    """Unset: `manyline up` starts a private mongod. Without a database name: `pocdb`."""
+    redis_host: str | None = None
+    """Unset: `manyline up` starts a private Valkey."""
+    redis_port: Annotated[int, Field(ge=1, le=65535)] = 6379
+    redis_password: SecretStr | None = None
+    store_connect_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """How long a starting process keeps trying to reach MongoDB and Redis."""
+
+    graph_base_url: str = "https://graph.facebook.com"
+    whatsapp_api_version: Annotated[str, Field(pattern=r"^v\d{1,3}\.\d$")] = "v26.0"
+
+    message_expiry_seconds: Annotated[float, Field(gt=0)] = 24 * 3600.0
+    """An unsent message older than this fails instead of being sent late."""
+    call_deadline_seconds: Annotated[float, Field(gt=0, le=60)] = 15.0
+    lease_seconds: Annotated[float, Field(gt=0)] = 30.0
+    """A claimed message whose worker has not settled it by then is in doubt."""
+    relay_interval_seconds: Annotated[float, Field(gt=0)] = 5.0
+    retry_base_seconds: Annotated[float, Field(gt=0)] = 1.0
+    """First wait after a Graph error that asks for backoff; doubles each time, with jitter."""
+    worker_in_flight: Annotated[int, Field(ge=1)] = 1000
+    """Most calls to Graph that one worker has under way at once, over all numbers."""
+    worker_metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("master_key", mode="before")
+    @classmethod
+    def _split_keys(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("master_key")
+    @classmethod
+    def _usable_keys(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for key in value:
+            decode_master_key(key.get_secret_value())
+        return value
+
+    @field_validator("graph_base_url")
+    @classmethod
+    def _plain_base_url(cls, value: str) -> str:
+        if not re.match(r"^https?://[^/?#\s]+(/[^?#\s]*)?$", value):
+            raise ValueError("must look like https://host or http://host:port")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _lease_outlives_call(self) -> Self:
+        if self.lease_seconds < self.call_deadline_seconds + 5:
+            raise ValueError(
+                "LEASE_SECONDS must be at least CALL_DEADLINE_SECONDS + 5: a call that is still"
+                " under way when its lease ends could be taken for lost"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _closed_in_production(self) -> Self:
+        if self.environment == "production":
+            wanted = {
+                "APP_SECRET": self.app_secret,
+                "VERIFY_TOKEN": self.verify_token,
+                "MASTER_KEY": self.master_key,
+                "ADMIN_API_KEY": self.admin_api_key,
+            }
+            missing = [name for name, value in wanted.items() if not value]
+            if missing:
+                raise ValueError(f"ENVIRONMENT=production needs {', '.join(missing)} to be set")
+        elif not self.allow_open_bind and not _is_loopback(self.host):
+            raise ValueError(
+                f"HOST={self.host} would open an unprotected development server to the network;"
+                " use ENVIRONMENT=production, or ALLOW_OPEN_BIND=1 if something else guards it"
+            )
+        return self
+
+    @property
+    def in_production(self) -> bool:
+        """Whether doors are closed and `mock_` tokens refused."""
+        return self.environment == "production"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the environment and `.env`; raise `SettingsError` with one line per bad setting."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+
+
+def decode_master_key(text: str) -> bytes:
+    """32 bytes from 64 hex digits or base64; `ValueError` names the command that makes one."""
+    if re.fullmatch(r"[0-9a-fA-F]{64}", text):
+        return bytes.fromhex(text)
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != 32:
+        raise ValueError(
+            "must be 32 bytes, written as 64 hex digits or as base64; make one with: "
+            + MAKE_MASTER_KEY
+        )
+    return key
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _explain(error: ValidationError) -> str:
+    """One line per problem, never the offending value: it may be a secret."""
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False):
+        name = str(problem["loc"][0]).upper() if problem["loc"] else ""
+        message = problem["msg"].removeprefix("Value error, ")
+        lines.append(f"{name} {message}" if name else message)
+    return "; ".join(lines)

@@ -1,0 +1,88 @@
+"""Which tenant a number or an id belongs to, without a query per message.
+
+A bounded cache over the repository. Once a second each process asks which tenants changed and
+forgets those, so a changed setting holds everywhere within two seconds; numbers that belong to
+nobody are remembered too, so strangers' traffic costs no queries.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import structlog
+from bson import ObjectId
+
+from manyline.base.clock import Clock
+from manyline.base.errors import StoreUnavailableError
+from manyline.tenants.models import Tenant
+from manyline.tenants.repository import TenantRepository
+
+CACHED_NUMBERS = 20_000
+REFRESH_SECONDS = 1.0
+# A change is stamped before it is stored, and a load may race with it: look back further.
+OVERLAP = timedelta(seconds=15)
+
+log = structlog.get_logger(__name__)
+
+
+class TenantDirectory:
+    """Finds tenants by number or id; `follow_changes` must run for it to stay true."""
+
+    def __init__(self, *, repository: TenantRepository, clock: Clock) -> None:
+        self._repository = repository
+        self._clock = clock
+        self._by_number: dict[str, Tenant | None] = {}
+        self._number_of: dict[ObjectId, str] = {}
+
+    async def by_numbers(self, phone_number_ids: Iterable[str]) -> dict[str, Tenant]:
+        """The tenants of these numbers; a number that is nobody's is left out."""
+        wanted = set(phone_number_ids)
+        known = {n: self._by_number[n] for n in wanted if n in self._by_number}
+        missing = [number for number in wanted if number not in known]
+        if missing:
+            loaded = await self._repository.find_by_numbers(missing)
+            found = {tenant.phone_number_id: tenant for tenant in loaded}
+            for number in missing:
+                known[number] = found.get(number)
+                self._remember(number, found.get(number))
+        return {number: tenant for number, tenant in known.items() if tenant is not None}
+
+    async def by_id(self, tenant_id: ObjectId) -> Tenant:
+        """One tenant; raises `TenantNotFoundError`."""
+        number = self._number_of.get(tenant_id)
+        tenant = self._by_number.get(number) if number is not None else None
+        if tenant is None:
+            tenant = await self._repository.get(tenant_id)
+            self._remember(tenant.phone_number_id, tenant)
+        return tenant
+
+    async def follow_changes(self) -> None:
+        """Forget changed tenants once a second, for as long as this runs."""
+        while True:
+            try:
+                await self.forget_changed(since=self._clock.now() - OVERLAP)
+            except StoreUnavailableError:
+                log.warning("tenants.refresh_failed")
+            await asyncio.sleep(REFRESH_SECONDS)
+
+    async def forget_changed(self, *, since: datetime) -> None:
+        """One round: forget whatever is known in another version than the one stored since."""
+        for change in await self._repository.changed_since(since):
+            known = self._by_number.get(change.phone_number_id)
+            if known is None or known.version != change.version:
+                self.forget(change.id, change.phone_number_id)
+
+    def forget(self, tenant_id: ObjectId, phone_number_id: str) -> None:
+        """Read this tenant from the store the next time it is asked for."""
+        self._by_number.pop(phone_number_id, None)
+        self._number_of.pop(tenant_id, None)
+
+    def _remember(self, number: str, tenant: Tenant | None) -> None:
+        self._by_number[number] = tenant
+        if tenant is not None:
+            self._number_of[tenant.id] = number
+        if len(self._by_number) > CACHED_NUMBERS:
+            oldest = next(iter(self._by_number))
+            evicted = self._by_number.pop(oldest)
+            if evicted is not None:
+                self._number_of.pop(evicted.id, None)

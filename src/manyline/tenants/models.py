@@ -1,0 +1,124 @@
+"""A tenant: a business with its own WhatsApp number, and how it wants to be served."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from bson import ObjectId
+
+from manyline.base.errors import ManylineError
+from manyline.vault.envelope import SealedSecret
+from manyline.vault.keyring import WrappedKey
+
+
+class TenantStatus(StrEnum):
+    """`paused` keeps messages and sends none; `closed` takes no sends at all."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    CLOSED = "closed"
+
+
+DEFAULT_REPLY = "thanks for reaching us\n- team <tenant.name>"
+DEFAULT_MESSAGES_PER_SECOND = 80  # What Meta allows a number unless it raises it.
+
+
+@dataclass(frozen=True)
+class AutoReply:
+    """Whether a customer's message is answered at once, and with which words.
+
+    `<tenant.name>` in the text becomes the tenant's name.
+    """
+
+    enabled: bool = True
+    text: str = DEFAULT_REPLY
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How fast a number may send."""
+
+    messages_per_second: int = DEFAULT_MESSAGES_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class TenantSettings:
+    """What a tenant may choose; stored and shown in camelCase."""
+
+    auto_reply: AutoReply = field(default_factory=AutoReply)
+    limits: Limits = field(default_factory=Limits)
+
+    def to_document(self) -> dict[str, Any]:
+        """The stored and shown form."""
+        return {
+            "autoReply": {"enabled": self.auto_reply.enabled, "text": self.auto_reply.text},
+            "limits": {"messagesPerSecond": self.limits.messages_per_second},
+        }
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> "TenantSettings":
+        """Read the stored form; what is missing has its default."""
+        reply = document.get("autoReply") or {}
+        limits = document.get("limits") or {}
+        return cls(
+            auto_reply=AutoReply(
+                enabled=reply.get("enabled", AutoReply.enabled),
+                text=reply.get("text", AutoReply.text),
+            ),
+            limits=Limits(
+                messages_per_second=limits.get("messagesPerSecond", Limits.messages_per_second)
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A stored tenant. Secrets are sealed; `repr` does not show even that."""
+
+    id: ObjectId
+    name: str
+    phone_number_id: str
+    status: TenantStatus
+    settings: TenantSettings
+    data_key: WrappedKey = field(repr=False)
+    access_token: SealedSecret = field(repr=False)
+    created_at: datetime
+    updated_at: datetime
+    version: int
+    """Grows with every change; a change applies only to the version it was made from."""
+    app_secret: SealedSecret | None = field(default=None, repr=False)
+    waba_id: str | None = None
+    display_phone_number: str | None = None
+    paused_reason: str | None = None
+
+
+class PhoneNumberTakenError(ManylineError):
+    """Another tenant has this `phoneNumberId`; a number belongs to one tenant."""
+
+    code = "phone_number_taken"
+
+
+class TenantNotFoundError(ManylineError):
+    """No tenant has this id."""
+
+    code = "tenant_not_found"
+
+
+class TenantChangedError(ManylineError):
+    """Somebody else changed the tenant at the same moment; read it again and retry."""
+
+    code = "tenant_changed"
+    retryable = True
+
+
+class TenantNotActiveError(ManylineError):
+    """The tenant is closed (or paused) and takes no sends."""
+
+    code = "tenant_not_active"
+
+
+class MockTokenRefusedError(ManylineError):
+    """A `mock_` token in production would claim messages sent that never left."""
+
+    code = "mock_token_refused"

@@ -1,0 +1,1 @@
+"""What developers run: the bootstrap script and the lint rules of this project."""

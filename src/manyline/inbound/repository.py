@@ -1,5 +1,6 @@
 """What the way in stores besides messages: statuses, raised or parked, and the quarantine."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -147,12 +148,18 @@ class QuarantineRepository:
             await self._quarantine.create_indexes(QUARANTINE_INDEXES)
 
     async def keep(self, items: Sequence[Quarantined], *, now: datetime) -> None:
-        """Store these."""
-        if items:
-            with store_errors():
-                await self._quarantine.insert_many(
-                    [_quarantine_document(item, now) for item in items], ordered=False
-                )
+        """Store these; the same item again changes nothing, since Meta repeats itself."""
+        if not items:
+            return
+        documents = {
+            bytes(document["_id"]): document
+            for document in (_quarantine_document(item, now) for item in items)
+        }
+        with store_errors():
+            try:
+                await self._quarantine.insert_many(list(documents.values()), ordered=False)
+            except BulkWriteError as error:
+                _duplicates(error)
 
 
 def _named(change: StatusChange) -> Document:
@@ -236,6 +243,7 @@ def _from_parked(document: Document) -> StatusChange:
 
 def _quarantine_document(item: Quarantined, now: datetime) -> Document:
     fields: Document = {
+        "_id": Binary(hashlib.sha256(f"{item.tenant_id}/".encode() + item.raw).digest()),
         "tenantId": item.tenant_id,
         "phoneNumberId": item.phone_number_id,
         "reason": item.reason,

@@ -5,7 +5,7 @@ the server's default: with `j: false` a majority write was 60 times slower on 6.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +30,7 @@ from pymongo.write_concern import WriteConcern
 
 from manyline.base.clock import StoreClock
 from manyline.base.errors import SettingsError, StoreUnavailableError
+from manyline.infra.connecting import keep_trying
 
 DEFAULT_DATABASE = "pocdb"
 OPERATION_TIMEOUT_MS = 10_000
@@ -88,34 +89,6 @@ async def wait_for_mongo(mongo: Mongo, *, seconds: float, progress: Callable[[st
     await keep_trying(
         ping, what="MongoDB", seconds=seconds, progress=progress, failures=PyMongoError
     )
-
-
-async def keep_trying(
-    attempt: Callable[[], Awaitable[None]],
-    *,
-    what: str,
-    seconds: float,
-    progress: Callable[[str], None],
-    failures: type[Exception],
-) -> None:
-    """Repeat `attempt` with a growing wait until it passes or `seconds` are over."""
-    loop = asyncio.get_running_loop()
-    give_up_at = loop.time() + seconds
-    wait = 0.1
-    while True:
-        try:
-            await attempt()
-        except failures as error:
-            if loop.time() + wait > give_up_at:
-                raise StoreUnavailableError(
-                    f"{what} did not answer within {seconds:.0f} s"
-                    f" ({type(error).__name__}); is it running, and is its address right?"
-                ) from None
-            progress(f"{what} does not answer yet ({type(error).__name__}); trying again")
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, 2.0)
-        else:
-            return
 
 
 @contextmanager

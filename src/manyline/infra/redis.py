@@ -17,7 +17,7 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import RedisError
 
 from manyline.base.errors import SettingsError
-from manyline.infra.mongo import keep_trying
+from manyline.infra.connecting import keep_trying
 from manyline.settings import Settings
 
 QUICK_SECONDS = 1.0

@@ -11,11 +11,14 @@ def text_content(text: str) -> dict[str, Any]:
 
 
 def send_request(*, to: str, content: dict[str, Any], message_id: str) -> dict[str, Any]:
-    """A whole request body. `message_id` comes back in every status of this message."""
+    """A whole request body. `message_id` comes back in every status of this message.
+
+    `to` is E.164 with `+`, or a business-scoped user id, which goes by another name.
+    """
     return {
         "messaging_product": "whatsapp",
         "recipient_type": "individual",
-        "to": to,
+        "to" if to.startswith("+") else "recipient": to,
         **content,
         "biz_opaque_callback_data": message_id,
     }

@@ -65,7 +65,8 @@ def drain_job(phone_number_id: str, *, delay_seconds: float = 0) -> NewJob:
     While an equal one still waits, BullMQ's deduplication drops this one. "Equal" means the same
     number and about the same delay: the one that waits may fall due up to 19 % of the delay
     later. An active job stands in nobody's way, because a worker lifts the deduplication before
-    it starts (`deduplication_id`), and what was stored before the add is seen by that start.
+    it looks at the store, so what was stored before the add is seen. A worker in another language
+    has to do the same: delete `bull:whatsapp-send-queue:de:<deduplication id>` first.
     """
     delay_ms = max(0, round(delay_seconds * 1000))
     options = {

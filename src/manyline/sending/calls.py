@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -63,7 +64,17 @@ class Calls:
 
     def launch(self, claim: Claim, tenant: Tenant) -> None:
         """Start the call of a claimed message, whose place in flight is already taken."""
-        task = asyncio.create_task(self._see_through(claim, tenant))
+        self._start(self._see_through(claim, tenant))
+
+    def hand_back(self, claims: Sequence[Claim]) -> None:
+        """Queue claims again that never were POSTed, as soon as the store can be told."""
+        now = self._clock.now()
+        for claim in claims:
+            unsent = Requeued(claim=claim, due_at=now, counts=False, error=None)
+            self._start(self._settler.settle(unsent))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 from bson import ObjectId
 
 from manyline.base.clock import Clock
+from manyline.base.errors import StoreUnavailableError
 from manyline.base.ids import parse_object_id
 from manyline.limits.buckets import NumberBuckets, Wanted
 from manyline.messages.models import Pending
@@ -197,9 +198,20 @@ class Deliverer:
             return []
         self._claims += 1
         now = self._clock.now()
-        return await self._outbox.claim(
-            granted, owner=f"{self._owner}/{self._claims}", now=now, expires_at=now + self._lease
-        )
+        claims = [
+            Claim(
+                message=message,
+                owner=f"{self._owner}/{self._claims}",
+                expires_at=now + self._lease,
+            )
+            for message in granted
+        ]
+        try:
+            return await self._outbox.claim(claims, now=now)
+        except StoreUnavailableError:
+            # Some may be claimed all the same. None was POSTed, so none may end in doubt.
+            self._calls.hand_back(claims)
+            raise
 
 
 def _rate(tenant: Tenant) -> int:

@@ -96,12 +96,11 @@ class OutboxRepository:
             if first["status"] == MessageStatus.QUEUED
         ]
 
-    async def claim(
-        self, messages: Sequence[Pending], *, owner: str, now: datetime, expires_at: datetime
-    ) -> list[Claim]:
-        """Move queued messages to `sending` under a lease; answers those that were won."""
+    async def claim(self, claims: Sequence[Claim], *, now: datetime) -> list[Claim]:
+        """Move queued messages to `sending`, all under one owner's lease; answers those won."""
         # all tenants: a job carries messages of any numbers.
-        ids = [message.id for message in messages]
+        owner, expires_at = claims[0].owner, claims[0].expires_at
+        ids = [claim.message.id for claim in claims]
         update = {
             "$set": {
                 "status": MessageStatus.SENDING.value,
@@ -114,17 +113,11 @@ class OutboxRepository:
         queued = {"_id": {"$in": ids}, "status": MessageStatus.QUEUED.value}
         with store_errors():
             result = await self._messages.update_many(queued, update)
-            won = set(ids)
-            if result.modified_count != len(ids):
-                mine = self._messages.find(
-                    {"_id": {"$in": ids}, "lease.owner": owner}, {"_id": True}
-                )
-                won = {document["_id"] async for document in mine}
-        return [
-            Claim(message=message, owner=owner, expires_at=expires_at)
-            for message in messages
-            if message.id in won
-        ]
+            if result.modified_count == len(ids):
+                return list(claims)
+            mine = self._messages.find({"_id": {"$in": ids}, "lease.owner": owner}, {"_id": True})
+            won = {document["_id"] async for document in mine}
+        return [claim for claim in claims if claim.message.id in won]
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         """Write down what became of claimed messages.

@@ -4,7 +4,6 @@ from pathlib import Path
 from textwrap import dedent, indent
 
 import pytest
-
 from tools.lint.tenant_scope import check
 
 SCOPED = """

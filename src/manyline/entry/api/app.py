@@ -30,7 +30,7 @@ def build_app(runtime: ApiRuntime) -> ASGIApp:
         verify_token=verify_token.get_secret_value() if verify_token else None,
     )
     app.include_router(health_routes(foundation))
-    app.include_router(tenant_routes(foundation.tenants, foundation.directory))
+    app.include_router(tenant_routes(foundation.tenants, foundation.directory, foundation.wakes))
     app.include_router(message_routes(runtime.acceptor, runtime.messages, foundation.directory))
     key = settings.admin_api_key
     inner = BoundedBody(app)

@@ -16,12 +16,16 @@ from manyline.entry.api.schemas import (
     TenantShown,
     show_tenant,
 )
+from manyline.sending.wakes import Wakes
 from manyline.tenants.directory import TenantDirectory
 from manyline.tenants.models import Tenant
 from manyline.tenants.service import Changes, NewTenant, TenantService
 
+# By then every process has forgotten the tenant as it was.
+WAKE_AFTER_SECONDS = 2.5
 
-def tenant_routes(service: TenantService, directory: TenantDirectory) -> APIRouter:
+
+def tenant_routes(service: TenantService, directory: TenantDirectory, wakes: Wakes) -> APIRouter:
     """The routes over one service; changes are told to this process' directory at once."""
     router = APIRouter(prefix="/tenants", tags=["tenants"])
 
@@ -59,6 +63,8 @@ def tenant_routes(service: TenantService, directory: TenantDirectory) -> APIRout
         """JSON Merge Patch over name, accessToken, wabaId, appSecret, settings and status."""
         tenant = await service.change(tenant_id, lambda current: _changes(current, patch))
         directory.forget(tenant.id, tenant.phone_number_id)
+        # What waited while the tenant was paused, or for a token, goes on.
+        wakes.wake_number(tenant.phone_number_id, delay_seconds=WAKE_AFTER_SECONDS)
         return show_tenant(tenant)
 
     return router

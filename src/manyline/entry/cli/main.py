@@ -6,7 +6,6 @@ What a command needs is imported by that command: `manyline --help` starts no we
 
 import asyncio
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -69,10 +68,12 @@ def worker() -> None:
 )
 def simulator(context: typer.Context) -> None:
     """Run the stand-in for Meta; options are those of `graphsim`."""
+    from manyline.entry.cli.plan import simulator_program  # noqa: PLC0415
+
     with _errors_in_one_line():
         settings = load_settings()
-    argv = [sys.executable, "-m", "graphsim", *context.args]
-    os.execve(sys.executable, argv, _simulator_environment(settings))  # noqa: S606 - no shell wanted
+    program = simulator_program()
+    os.execve(program, [program, *context.args], _simulator_environment(settings))  # noqa: S606
 
 
 def _simulator_environment(settings: Settings) -> dict[str, str]:

@@ -3,8 +3,10 @@
 import os
 import secrets
 import sys
+import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from manyline.base.errors import SettingsError
 from manyline.infra.embedded.child import Command
@@ -47,20 +49,26 @@ class Plan:
 
     def part(self, role: str) -> Command:
         """`manyline api` or `manyline worker`."""
-        return self._python(role, ["manyline", role], self.environment)
+        argv = (sys.executable, "-m", "manyline", role)
+        return self._command(role, argv, self.environment)
 
     def simulator(self) -> Command:
         """The stand-in for Meta; its secrets go by the environment, which `ps` does not show."""
-        options = ["--host", LOOPBACK, "--port", str(self.simulator_port)]
-        target = ["--webhook-url", f"{self.url}/whatsapp/webhook"]
-        return self._python(
-            "simulator", ["graphsim", *options, *target], self.simulator_environment
+        argv = (
+            simulator_program(),
+            *("--host", LOOPBACK, "--port", str(self.simulator_port)),
+            *("--webhook-url", f"{self.url}/whatsapp/webhook"),
         )
+        return self._command("simulator", argv, self.simulator_environment)
 
-    def _python(self, role: str, module: list[str], environment: Mapping[str, str]) -> Command:
+    def _command(self, role: str, argv: tuple[str, ...], environment: Mapping[str, str]) -> Command:
         whole = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
-        argv = (sys.executable, "-m", *module)
         return Command(role, argv, whole, self.directory.log_of(role))
+
+
+def simulator_program() -> str:
+    """The console script of the other package: the two are strangers and never import each other."""
+    return str(Path(sysconfig.get_path("scripts"), "graphsim"))
 
 
 def make_plan(

@@ -65,7 +65,8 @@ class Up:
         self._settings = settings
         self._with_simulator = with_simulator
         self._terminal = terminal or Terminal()
-        self._followers: list[asyncio.Task[None]] = []
+        self._followers: list[LogFollower] = []
+        self._following: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
         """Return after an orderly stop; raise `ManylineError` when it cannot start or go on."""
@@ -127,6 +128,8 @@ class Up:
                 group.create_task(self._start_parts(plan, supervisor))
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
+        for follower in self._followers:
+            follower.catch_up()
         announce(plan, self._terminal, monotonic() - began)
         await asyncio.get_running_loop().create_future()
 
@@ -173,7 +176,8 @@ class Up:
     def _start_part(self, command: Command, supervisor: Supervisor) -> Child:
         if command.role in SHOWN:
             follower = LogFollower(command.log, self._terminal.lines_of(command.role))
-            self._followers.append(asyncio.create_task(follower.follow()))
+            self._followers.append(follower)
+            self._following.append(asyncio.create_task(follower.follow()))
         child = Child(command, self._records)
         supervisor.watch(child, lambda: Child(command, self._records))
         return child
@@ -205,9 +209,9 @@ class Up:
                 child.kill_now()
         impatient.cancel()
         await asyncio.gather(orderly, impatient, return_exceptions=True)
-        for follower in self._followers:
-            follower.cancel()
-        await asyncio.gather(*self._followers, return_exceptions=True)
+        for following in self._following:
+            following.cancel()
+        await asyncio.gather(*self._following, return_exceptions=True)
 
 
 async def _stop_in_stages(children: dict[str, Child]) -> None:

@@ -96,10 +96,10 @@ class Deliverer:
         now = self._clock.now()
         window = await self._outbox.due(tenant.id, now=now, limit=DRAIN_WINDOW)
         done = await self._deliver(window, most=DRAIN_TAKES)
+        if self._flight.is_full(phone_number_id):
+            return None  # A landing wakes it.
         if phone_number_id in done.left:
             return done.left[phone_number_id]
-        if self._flight.is_full(phone_number_id):
-            return None
         if len(window) < DRAIN_WINDOW:
             return await self._until_next(tenant)
         await self._outbox.park_behind(done.behind, until=now + BEHIND_FOR)
@@ -161,11 +161,8 @@ class Deliverer:
 
     def _board(self, heads: Sequence[Pending], tenants: dict[ObjectId, Tenant]) -> list[Pending]:
         """Those for which their number has room in flight; a landing wakes the others."""
-        by_number: dict[str, list[Pending]] = {}
-        for message in heads:
-            by_number.setdefault(message.phone_number_id, []).append(message)
         boarded: list[Pending] = []
-        for number, waiting in by_number.items():
+        for number, waiting in _by_number(heads).items():
             rate = _rate(tenants[waiting[0].tenant_id])
             boarded += waiting[: self._flight.take(number, len(waiting), per_second=rate)]
         return boarded
@@ -174,11 +171,9 @@ class Deliverer:
         self, boarded: Sequence[Pending], tenants: dict[ObjectId, Tenant], done: _Round
     ) -> list[Pending]:
         """Those for which their number's bucket has a slot now."""
-        by_number: dict[str, list[Pending]] = {}
-        for message in boarded:
-            by_number.setdefault(message.phone_number_id, []).append(message)
-        if not by_number:
+        if not boarded:
             return []
+        by_number = _by_number(boarded)
         reserved = await self._buckets.reserve(
             {
                 number: Wanted(len(waiting), _rate(tenants[waiting[0].tenant_id]))
@@ -216,3 +211,10 @@ class Deliverer:
 
 def _rate(tenant: Tenant) -> int:
     return tenant.settings.limits.messages_per_second
+
+
+def _by_number(messages: Iterable[Pending]) -> dict[str, list[Pending]]:
+    by_number: dict[str, list[Pending]] = {}
+    for message in messages:
+        by_number.setdefault(message.phone_number_id, []).append(message)
+    return by_number

@@ -58,7 +58,7 @@ class Relay:
         for _, tenant_id in late:
             await self._expire(tenant_id, now)
         overdue = [tenant_id for due, tenant_id in late if due < now - OVERDUE]
-        return await self._wake(overdue[:WAKES_PER_ROUND])
+        return await self._wake(overdue)
 
     async def _expire(self, tenant_id: ObjectId, now: datetime) -> None:
         """The worker of these never settled them: nobody knows whether Graph took them."""
@@ -75,6 +75,8 @@ class Relay:
     async def _wake(self, tenant_ids: Sequence[ObjectId]) -> int:
         woken = 0
         for tenant_id in tenant_ids:
+            if woken == WAKES_PER_ROUND:
+                break
             try:
                 tenant = await self._directory.by_id(tenant_id)
             except TenantNotFoundError:

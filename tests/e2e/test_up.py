@@ -14,9 +14,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.e2e.conftest import StartUp
+from tests.e2e.system import System, bare_environment, request, wait_until
 
 from manyline.infra.embedded import EmbeddedServers
-from tests.e2e.conftest import StartUp, System, bare_environment, request, wait_until
 
 ROLES = {"mongod", "valkey", "api", "worker"}
 
@@ -84,7 +85,7 @@ def test_ctrl_c_in_a_terminal_reaches_up_alone(tmp_path: Path) -> None:
         stdin=inner,
         stdout=inner,
         stderr=inner,
-        preexec_fn=take_terminal,
+        preexec_fn=take_terminal,  # noqa: PLW1509 - no threads here
     ) as process:
         os.close(inner)
         shown = b""

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from bson import ObjectId
 from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError
 
 from manyline.conversations.models import PREVIEW_LENGTH, WINDOW, Turn
-from manyline.infra.mongo import Collection, Database, Document, store_errors
+from manyline.infra.mongo import Collection, Database, Document, duplicate_keys, store_errors
 
 
 class ConversationRepository:
@@ -30,7 +31,12 @@ class ConversationRepository:
         ]
         if updates:
             with store_errors():
-                await self._conversations.bulk_write(updates, ordered=False)
+                try:
+                    await self._conversations.bulk_write(updates, ordered=False)
+                except BulkWriteError as error:
+                    # Another process made the conversation at the same moment: now it is there.
+                    raced = [updates[index] for index in duplicate_keys(error)]
+                    await self._conversations.bulk_write(raced, ordered=False)
 
 
 def _said(turn: Turn) -> Document:

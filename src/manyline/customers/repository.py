@@ -9,14 +9,13 @@ from pymongo import ASCENDING, IndexModel, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from manyline.customers.models import Sighting
-from manyline.infra.mongo import Collection, Database, Document, store_errors
+from manyline.infra.mongo import Collection, Database, Document, duplicate_keys, store_errors
 
 INDEXES = [
     IndexModel(
         [("tenantId", ASCENDING), ("identities", ASCENDING)], unique=True, name="identities"
     ),
 ]
-DUPLICATE_KEY = 11000
 
 Key = tuple[ObjectId, str]
 """A tenant's id and an identity."""
@@ -60,10 +59,7 @@ class CustomerRepository:
             try:
                 await self._customers.insert_many(documents, ordered=False)
             except BulkWriteError as error:
-                for failure in error.details["writeErrors"]:
-                    if failure["code"] != DUPLICATE_KEY:
-                        raise
-                    taken.add(failure["index"])
+                taken.update(duplicate_keys(error))
         return {
             (sighting.tenant_id, sighting.identity): document["_id"]
             for index, (sighting, document) in enumerate(zip(sightings, documents, strict=True))

@@ -11,9 +11,8 @@ from pymongo import ASCENDING, IndexModel, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from manyline.inbound.models import Quarantined, StatusChange
-from manyline.infra.mongo import Collection, Database, Document, store_errors, unavailable
+from manyline.infra.mongo import Collection, Database, Document, duplicate_keys, store_errors
 from manyline.messages.repository import COLLECTION as MESSAGES
-from manyline.messages.repository import DUPLICATE_KEY
 from manyline.messages.states import RANK, Direction, MessageStatus
 
 PARKED_FOR = timedelta(days=7)  # As long as Meta itself repeats what was not taken.
@@ -56,7 +55,7 @@ class StatusRepository:
         try:
             return (await self._messages.bulk_write(updates, ordered=False)).matched_count
         except BulkWriteError as error:
-            taken = _duplicates(error)
+            taken = duplicate_keys(error)
         # Another message has this wamid; the message that the status names is raised without it.
         for index in taken:
             change = changes[index]
@@ -159,7 +158,7 @@ class QuarantineRepository:
             try:
                 await self._quarantine.insert_many(list(documents.values()), ordered=False)
             except BulkWriteError as error:
-                _duplicates(error)
+                duplicate_keys(error)
 
 
 def _named(change: StatusChange) -> Document:
@@ -200,21 +199,11 @@ def _raised(change: StatusChange, *, with_wamid: bool = True) -> list[Document]:
         fields["waMessageId"] = {"$ifNull": ["$waMessageId", change.wamid]}
     if change.status is MessageStatus.FAILED:
         fields["error"] = if_counts({"$literal": change.error}, "$error")
-    elif rank > RANK[MessageStatus.FAILED]:
+    else:
         fields["error"] = if_counts("$$REMOVE", "$error")
     if change.pricing is not None:
         fields["pricing"] = {"$literal": change.pricing}
     return [{"$set": fields}]
-
-
-def _duplicates(error: BulkWriteError) -> list[int]:
-    """Which updates met a wamid that another message has; any other failure is the store's."""
-    details = error.details or {}
-    failures = details.get("writeErrors", [])
-    others = [failure for failure in failures if failure["code"] != DUPLICATE_KEY]
-    if others or details.get("writeConcernErrors"):
-        raise unavailable(error) from error
-    return [failure["index"] for failure in failures]
 
 
 def _parked_fields(change: StatusChange, now: datetime) -> Document:

@@ -16,6 +16,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
+    BulkWriteError,
     ConfigurationError,
     ConnectionFailure,
     ExecutionTimeout,
@@ -33,6 +34,7 @@ from manyline.base.errors import SettingsError, StoreUnavailableError
 from manyline.infra.connecting import keep_trying
 
 DEFAULT_DATABASE = "pocdb"
+DUPLICATE_KEY = 11000
 OPERATION_TIMEOUT_MS = 10_000
 SELECTION_TIMEOUT_MS = 3_000
 CLOCK_INTERVAL_SECONDS = 30.0
@@ -68,7 +70,12 @@ def open_mongo(uri: str, *, app_name: str) -> Mongo:
         )
         name = client.get_default_database(DEFAULT_DATABASE).name
     except (InvalidURI, ConfigurationError, ValueError) as error:
-        raise SettingsError(f"MONGO_URI cannot be used: {error}") from None
+        # PyMongo's own words may quote a part of the password.
+        raise SettingsError(
+            f"MONGO_URI cannot be used ({type(error).__name__}); it looks like"
+            " mongodb://user:password@host:27017/database, with any / : @ % in the password"
+            " written as %2F %3A %40 %25"
+        ) from None
     database = client.get_database(
         name,
         codec_options=CodecOptions(tz_aware=True, tzinfo=UTC),
@@ -77,17 +84,24 @@ def open_mongo(uri: str, *, app_name: str) -> Mongo:
     return Mongo(client=client, database=database)
 
 
+async def ping(mongo: Mongo) -> None:
+    """Return when the primary answers; raises `StoreUnavailableError`."""
+    with store_errors():
+        await mongo.database.command("ping")
+
+
 async def wait_for_mongo(mongo: Mongo, *, seconds: float, progress: Callable[[str], None]) -> None:
     """Return once a primary answers; tells `progress` of each failed try.
 
     Raises `StoreUnavailableError` after `seconds`.
     """
 
-    async def ping() -> None:
-        await mongo.database.command("ping")
-
     await keep_trying(
-        ping, what="MongoDB", seconds=seconds, progress=progress, failures=PyMongoError
+        lambda: ping(mongo),
+        what="MongoDB",
+        seconds=seconds,
+        progress=progress,
+        failures=StoreUnavailableError,
     )
 
 
@@ -112,6 +126,16 @@ def store_errors() -> Iterator[None]:
         if error.timeout or error.has_error_label("RetryableWriteError"):
             raise unavailable(error) from error
         raise
+
+
+def duplicate_keys(error: BulkWriteError) -> list[int]:
+    """Which operations of a bulk met a unique key; any other failure is raised as the store's."""
+    details = error.details or {}
+    failures = details.get("writeErrors", [])
+    others = [failure for failure in failures if failure["code"] != DUPLICATE_KEY]
+    if others or details.get("writeConcernErrors"):
+        raise unavailable(error) from error
+    return [failure["index"] for failure in failures]
 
 
 def unavailable(error: Exception) -> StoreUnavailableError:

@@ -15,7 +15,14 @@ from pymongo.read_concern import ReadConcern
 
 from manyline.base.paging import Page, decode_cursor, encode_cursor
 from manyline.infra.documents import encode_document
-from manyline.infra.mongo import Collection, Database, Document, store_errors, unavailable
+from manyline.infra.mongo import (
+    DUPLICATE_KEY,
+    Collection,
+    Database,
+    Document,
+    store_errors,
+    unavailable,
+)
 from manyline.messages.models import (
     Inserted,
     Message,
@@ -26,7 +33,6 @@ from manyline.messages.models import (
 from manyline.messages.states import RANK, Direction, MessageStatus
 
 COLLECTION = "messages"
-DUPLICATE_KEY = 11000
 
 # `dueAt` exists only while an outgoing message is unsettled, so the last two stay small however
 # many messages are kept.

@@ -23,7 +23,7 @@ def graph_error(status: int, error: object) -> GraphError | None:
     if not isinstance(error, dict):
         return None
     code = error.get("code")
-    if isinstance(code, bool) or not isinstance(code, int):
+    if isinstance(code, bool) or not isinstance(code, int) or not 0 <= code < 2**31:
         return None
     data = error.get("error_data")
     details = data.get("details") if isinstance(data, dict) else None
@@ -37,4 +37,7 @@ def graph_error(status: int, error: object) -> GraphError | None:
 
 
 def _short(text: object) -> str | None:
-    return text[:500] if isinstance(text, str) and text else None
+    """A text as any store takes it: cut, and without what has no UTF-8 form."""
+    if not isinstance(text, str) or not text:
+        return None
+    return text[:500].encode("utf-8", "replace").decode()

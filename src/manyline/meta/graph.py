@@ -6,6 +6,7 @@ headers were written, nothing left.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from manyline.meta.errors import GraphError, graph_error
 # connection that the other side just closed would be in doubt for nothing.
 KEEP_ALIVE_SECONDS = 15.0
 CONNECT_SECONDS = 5.0
+_USABLE_ID = re.compile(r"[\x21-\x7e]{1,512}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,5 +150,5 @@ def _json_object(body: bytes) -> dict[str, Any]:
 def _first(items: object, key: str) -> str | None:
     if isinstance(items, list) and items and isinstance(items[0], dict):
         value = items[0].get(key)
-        return value if isinstance(value, str) and value else None
+        return value if isinstance(value, str) and _USABLE_ID.fullmatch(value) else None
     return None

@@ -20,6 +20,7 @@ from manyline.meta.readable import readable_text
 JsonObject = dict[str, Any]
 
 MAX_ID_LENGTH = 512  # wamids are around 60 characters; an index key must stay small.
+MAX_DIGITS = 1000
 STATUSES = frozenset({"sent", "delivered", "read", "played", "failed"})
 
 
@@ -91,13 +92,18 @@ def parse(body: bytes) -> list[Item]:
 
 def _parse_leniently(body: bytes) -> object:
     try:
-        return json.loads(body)
+        return json.loads(body, parse_int=_integer)
     except UnicodeDecodeError:
         raise MalformedWebhookError("the body is not UTF-8") from None
     except RecursionError:
         raise MalformedWebhookError("the body is nested too deeply to be a webhook") from None
     except ValueError:
         raise MalformedWebhookError("the body is not JSON") from None
+
+
+def _integer(digits: str) -> int | str:
+    """Python refuses to read an integer of more than 4,300 digits; its digits will do."""
+    return int(digits) if len(digits) <= MAX_DIGITS else digits
 
 
 def _entry_items(entry: object) -> Iterator[Item]:
@@ -166,12 +172,12 @@ def _status(item: object, number: str) -> Item:
     wamid, status = _text(item.get("id")), item.get("status")
     if wamid is None:
         return Unreadable(number, "a status without an id", item)
-    if status not in STATUSES:
+    if not isinstance(status, str) or status not in STATUSES:
         return Unreadable(number, "a status of an unknown kind", item)
     return StatusUpdate(
         phone_number_id=number,
         wamid=wamid,
-        status=str(status),
+        status=status,
         at=_moment(item.get("timestamp")),
         opaque=_text(item.get("biz_opaque_callback_data")),
         error=_error(item.get("errors")),

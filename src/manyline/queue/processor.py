@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-import traceback
 from collections import Counter
 from typing import Any, Protocol, cast
 
@@ -10,7 +9,7 @@ import structlog
 from bullmq.custom_errors import DelayedError
 from redis.asyncio import Redis
 
-from manyline.base.errors import ManylineError
+from manyline.observability.failures import describe_failure
 from manyline.queue.errors import JobFailedError
 from manyline.queue.jobs import Drain, Send, read_job
 from manyline.queue.producer import WakeQueue
@@ -137,13 +136,5 @@ class JobProcessor:
 
 
 def _log_failure(job: Any, error: BaseException) -> None:
-    """Kind and place of an error; its text only if it is ours, since a foreign one quotes data."""
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    log.error(
-        "job_failed",
-        job=job.name,
-        attempt=job.attemptsMade + 1,
-        error=type(error).__name__,
-        detail=error.detail if isinstance(error, ManylineError) else None,
-        where=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
-    )
+    attempt = job.attemptsMade + 1
+    log.error("job_failed", job=job.name, attempt=attempt, **describe_failure(error))

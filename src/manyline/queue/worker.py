@@ -16,6 +16,7 @@ from bullmq import Worker
 from redis.exceptions import RedisError
 
 from manyline.infra.redis import LONGEST_BLOCK_SECONDS, RedisServer, open_patient_redis
+from manyline.observability.failures import describe_failure
 from manyline.queue.errors import WorkerDiedError
 from manyline.queue.jobs import QUEUE_NAME
 from manyline.queue.processor import JobHandlers, JobProcessor
@@ -212,7 +213,7 @@ class WorkerShell:
             return None
         except Exception as error:
             self._bugs += 1
-            log.exception("job_not_taken", error=type(error).__name__)
+            log.error("job_not_taken", **describe_failure(error))  # noqa: TRY400
             if self._bugs == BUGS_IN_A_ROW:
                 raise
             return None

@@ -14,6 +14,7 @@ from manyline.meta.errors import GraphError
 from manyline.meta.graph import Accepted, Answer, Departure, GraphClient, NotSent, Refused, Unknown
 from manyline.meta.payloads import send_request
 from manyline.meta.simulated import is_mock_token, simulated_answer
+from manyline.observability.failures import describe_failure
 from manyline.observability.metrics import SendingMetrics
 from manyline.sending.flight import Flight
 from manyline.sending.models import Claim, Failed, InDoubt, Requeued, Sent, Settlement
@@ -76,7 +77,13 @@ class Calls:
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Unsettled: the relay finds the message in doubt when its lease ends.
+            log.error("call.broke", **describe_failure(error))
 
     async def stop(self, *, within_seconds: float) -> None:
         """Let calls end; cut off those that do not, and settle them as what is then known."""
@@ -92,7 +99,7 @@ class Calls:
             settlement = await self._settlement(claim, tenant)
             await self._settler.settle(settlement)
         finally:
-            self._flight.give_back(claim.message.phone_number_id)
+            self._flight.landed(claim.message.phone_number_id)
 
     async def _settlement(self, claim: Claim, tenant: Tenant) -> Settlement:
         """Make the call, unless it is too late for it, and judge the answer."""

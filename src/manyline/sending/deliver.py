@@ -19,7 +19,7 @@ from manyline.limits.buckets import NumberBuckets, Wanted
 from manyline.messages.models import Pending
 from manyline.sending.calls import Calls
 from manyline.sending.flight import Flight
-from manyline.sending.models import Claim
+from manyline.sending.models import CLOCKS_DIFFER, Claim
 from manyline.sending.repository import OutboxRepository
 from manyline.sending.wakes import Wakes
 from manyline.tenants.directory import TenantDirectory
@@ -30,8 +30,6 @@ DRAIN_TAKES = 50
 # Followers found in a window full of them go out of sight this long; whoever settles the message
 # before them brings them back, so this only bounds the harm of a lost hand-over.
 BEHIND_FOR = timedelta(minutes=1)
-# The process that accepted a message may be this far ahead of ours.
-CLOCKS_DIFFER = timedelta(milliseconds=250)
 # A later wait than this is left to the relay.
 LONGEST_DRAIN_DELAY = timedelta(minutes=1)
 
@@ -41,8 +39,9 @@ class _Round:
     """What one job made of its candidates."""
 
     left: dict[str, float] = field(default_factory=dict)
-    """Numbers with more eligible than could go, and the seconds until asking again is worth it.
-    A number whose share of calls is taken does not stand here: a landing wakes it."""
+    """Numbers with more eligible than could go, and the seconds until asking again is worth it."""
+    short: dict[str, int] = field(default_factory=dict)
+    """Numbers with more eligible than had room in flight, and their rates: a landing wakes them."""
     behind: list[Pending] = field(default_factory=list)
 
 
@@ -96,8 +95,8 @@ class Deliverer:
         now = self._clock.now()
         window = await self._outbox.due(tenant.id, now=now, limit=DRAIN_WINDOW)
         done = await self._deliver(window, most=DRAIN_TAKES)
-        if self._flight.is_full(phone_number_id):
-            return None  # A landing wakes it.
+        if phone_number_id in done.short:
+            return None
         if phone_number_id in done.left:
             return done.left[phone_number_id]
         if len(window) < DRAIN_WINDOW:
@@ -120,7 +119,7 @@ class Deliverer:
         heads = await self._heads([m for m in candidates if m.tenant_id in tenants], done)
         for message in heads[most:] if most is not None else ():
             done.left[message.phone_number_id] = 0.0
-        boarded = self._board(heads[:most], tenants)
+        boarded = self._board(heads[:most], tenants, done)
         launched: list[Claim] = []
         try:
             granted = await self._within_rate(boarded, tenants, done)
@@ -128,11 +127,17 @@ class Deliverer:
                 self._calls.launch(claim, tenants[claim.message.tenant_id])
                 launched.append(claim)
         finally:
-            taken = Counter(message.phone_number_id for message in boarded)
-            taken.subtract(claim.message.phone_number_id for claim in launched)
-            for number, unused in taken.items():
-                self._flight.give_back(number, unused)
+            self._leave(boarded, launched)
+        for number, rate in done.short.items():
+            self._flight.wait_for_room(number, per_second=rate)
         return done
+
+    def _leave(self, boarded: Sequence[Pending], launched: Sequence[Claim]) -> None:
+        """Give back the places of those that did not take off."""
+        unused = Counter(message.phone_number_id for message in boarded)
+        unused.subtract(claim.message.phone_number_id for claim in launched)
+        for number, places in unused.items():
+            self._flight.give_back(number, places)
 
     async def _active_tenants(self, candidates: Iterable[Pending]) -> dict[ObjectId, Tenant]:
         found: dict[ObjectId, Tenant] = {}
@@ -155,16 +160,21 @@ class Deliverer:
         for message in candidates:
             if first.get(message.conversation_id) == message.id:
                 heads.append(message)
-            elif not message.behind:
+            else:
                 done.behind.append(message)
         return heads
 
-    def _board(self, heads: Sequence[Pending], tenants: dict[ObjectId, Tenant]) -> list[Pending]:
-        """Those for which their number has room in flight; a landing wakes the others."""
+    def _board(
+        self, heads: Sequence[Pending], tenants: dict[ObjectId, Tenant], done: _Round
+    ) -> list[Pending]:
+        """Those for which their number has room in flight."""
         boarded: list[Pending] = []
         for number, waiting in _by_number(heads).items():
             rate = _rate(tenants[waiting[0].tenant_id])
-            boarded += waiting[: self._flight.take(number, len(waiting), per_second=rate)]
+            room = self._flight.take(number, len(waiting), per_second=rate)
+            boarded += waiting[:room]
+            if room < len(waiting):
+                done.short[number] = rate
         return boarded
 
     async def _within_rate(
@@ -186,6 +196,7 @@ class Deliverer:
             granted += waiting[:slots]
             if slots < len(waiting):
                 done.left[number] = reserved[number].retry_after
+                done.short.pop(number, None)  # The rate is what it waits for.
         return granted
 
     async def _claim(self, granted: Sequence[Pending]) -> list[Claim]:

@@ -13,52 +13,67 @@ FEWEST_PER_NUMBER = 16
 
 
 class Flight:
-    """Counts calls under way; `on_room(number)` is told when a full number has room again."""
+    """Counts places; `on_room(number)` is told when a number that waits may find one again."""
 
     def __init__(self, *, capacity: int, on_room: Callable[[str], None]) -> None:
         self._capacity = capacity
         self._on_room = on_room
         self._by_number: Counter[str] = Counter()
         self._total = 0
-        self._full: set[str] = set()
         self._room = asyncio.Event()
         self._room.set()
+        self._wait_for_own: set[str] = set()
+        self._wait_for_any: dict[str, None] = {}
 
     @property
     def total(self) -> int:
-        """Calls under way."""
+        """Places taken."""
         return self._total
 
     async def any_room(self) -> None:
         """Wait until the worker as a whole has room for another call."""
         await self._room.wait()
 
-    def is_full(self, number: str) -> bool:
-        """Whether a number wanted more than its share and waits for a landing."""
-        return number in self._full
-
     def take(self, number: str, wanted: int, *, per_second: int) -> int:
-        """Take up to `wanted` places for a number; remembers one that did not get them all."""
-        share = max(FEWEST_PER_NUMBER, min(per_second * SECONDS_IN_FLIGHT, self._capacity // 4))
-        room = max(0, min(share - self._by_number[number], self._capacity - self._total))
-        taken = min(wanted, room)
-        if taken < wanted:
-            self._full.add(number)
-        self._by_number[number] += taken
-        self._total += taken
-        if self._total >= self._capacity:
-            self._room.clear()
+        """Take up to `wanted` places for a number; answers how many it got."""
+        own_room = self._share(per_second) - self._by_number[number]
+        taken = max(0, min(wanted, own_room, self._capacity - self._total))
+        self._change(number, taken)
         return taken
 
-    def give_back(self, number: str, places: int = 1) -> None:
-        """Return places: their calls are over and settled, or never began."""
-        if not places:
-            return
-        self._by_number[number] -= places
+    def give_back(self, number: str, places: int) -> None:
+        """Return places whose calls never began."""
+        self._change(number, -places)
+
+    def landed(self, number: str) -> None:
+        """A call is over and settled: wake whoever waits for its place."""
+        self._change(number, -1)
+        if number in self._wait_for_own:
+            self._wait_for_own.discard(number)
+            self._on_room(number)
+        if self._wait_for_any:
+            first = next(iter(self._wait_for_any))
+            del self._wait_for_any[first]
+            self._on_room(first)
+
+    def wait_for_room(self, number: str, *, per_second: int) -> None:
+        """Tell `on_room` when this number, which wanted more places, may find one."""
+        if self._by_number[number] >= self._share(per_second):
+            self._wait_for_own.add(number)
+        elif self._total >= self._capacity:
+            self._wait_for_any[number] = None
+        else:
+            self._on_room(number)
+
+    def _share(self, per_second: int) -> int:
+        return max(FEWEST_PER_NUMBER, min(per_second * SECONDS_IN_FLIGHT, self._capacity // 4))
+
+    def _change(self, number: str, places: int) -> None:
+        self._by_number[number] += places
         if not self._by_number[number]:
             del self._by_number[number]
-        self._total -= places
-        self._room.set()
-        if number in self._full:
-            self._full.discard(number)
-            self._on_room(number)
+        self._total += places
+        if self._total < self._capacity:
+            self._room.set()
+        else:
+            self._room.clear()

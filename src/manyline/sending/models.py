@@ -1,13 +1,16 @@
 """What sending decides about a message, and the errors a sender reads."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from bson import ObjectId
 
 from manyline.base.errors import ManylineError
 from manyline.messages.models import Pending
+
+# The process that accepted a message may be this far ahead of the one that sends it.
+CLOCKS_DIFFER = timedelta(milliseconds=250)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from bson import ObjectId
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
-from manyline.infra.mongo import Collection, Database, Document, store_errors, unavailable
+from manyline.infra.mongo import Collection, Database, Document, duplicate_keys, store_errors
 from manyline.messages.models import Pending
-from manyline.messages.repository import COLLECTION, DUPLICATE_KEY
+from manyline.messages.repository import COLLECTION
 from manyline.messages.states import RANK, MessageStatus
 from manyline.sending.models import Claim, Failed, InDoubt, Requeued, Sent, Settlement, Waiting
 
@@ -129,7 +129,7 @@ class OutboxRepository:
             try:
                 await self._messages.bulk_write(updates, ordered=False)
             except BulkWriteError as error:
-                taken = _wamids_taken(error)
+                taken = duplicate_keys(error)
             else:
                 return
             # Graph gave a wamid that another message has: the message still counts as sent.
@@ -276,14 +276,6 @@ def _entered(status: MessageStatus, at: datetime) -> Document:
         "statusRank": RANK[status],
         f"statusAt.{status.value}": at,
     }
-
-
-def _wamids_taken(error: BulkWriteError) -> list[int]:
-    details = error.details or {}
-    failures = details.get("writeErrors", [])
-    if details.get("writeConcernErrors") or any(f["code"] != DUPLICATE_KEY for f in failures):
-        raise unavailable(error) from error
-    return [failure["index"] for failure in failures]
 
 
 def _pending(document: Document) -> Pending:

@@ -10,7 +10,7 @@ from manyline.base.batching import GroupCommit, OverloadedError
 from manyline.base.clock import Clock
 from manyline.base.errors import StoreUnavailableError
 from manyline.observability.metrics import SendingMetrics
-from manyline.sending.models import Requeued, Settlement
+from manyline.sending.models import CLOCKS_DIFFER, Requeued, Settlement
 from manyline.sending.repository import OutboxRepository
 from manyline.sending.wakes import Wakes
 
@@ -69,7 +69,7 @@ class Settler:
         self._wakes.wake(
             (str(waiting.message_id), number_of[waiting.tenant_id])
             for waiting in following
-            if waiting.behind or waiting.due_at <= now
+            if waiting.behind or waiting.due_at <= now + CLOCKS_DIFFER
         )
 
     def _wake_later(self, requeued: Requeued) -> None:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from manyline.base.ids import new_token
 from manyline.entry.api.problems import problem
+from manyline.observability.failures import describe_failure
 from manyline.observability.metrics import HttpMetrics
 
 MAX_BODY_BYTES = 3 * 1024 * 1024  # Meta's webhooks are at most 3 MB.
@@ -45,8 +46,8 @@ class RequestContext:
         answer = _Answer(send, request_id)
         try:
             await self._app(scope, receive, answer.send)
-        except Exception as error:
-            log.exception("request.broke", error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - the outermost layer: nothing may pass it
+            log.error("request.broke", **describe_failure(error))  # noqa: TRY400
             if answer.status is None:
                 await _internal_error(request_id)(scope, receive, answer.send)
         finally:

@@ -67,7 +67,7 @@ class Plan:
 
 
 def simulator_program() -> str:
-    """The console script of the other package: the two are strangers and never import each other."""
+    """The other package's console script: the two are strangers and never import each other."""
     return str(Path(sysconfig.get_path("scripts"), "graphsim"))
 
 

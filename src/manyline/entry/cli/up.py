@@ -33,9 +33,9 @@ READY_MARGIN_SECONDS = 30.0
 ASK_AGAIN_SECONDS = 0.05
 REMIND_SECONDS = 5.0
 SHOWN = ("api", "worker")
-# In this order, each with its seconds before SIGKILL: 9.5 in all, of the 10 that a stop may take.
+# In this order, each with its seconds before SIGKILL: 9 in all, of the 10 that a stop may take.
 # A worker needs 7 for the calls that are under way; both stores survive SIGKILL.
-STAGES = ((("worker", "api"), 7.0), (("simulator",), 0.5), (("valkey", "mongod"), 2.0))
+STAGES = ((("worker", "api"), 7.0), (("simulator",), 0.5), (("valkey", "mongod"), 1.5))
 
 
 class _StopAsked(Exception):  # noqa: N818 - a turn of events, not an error

@@ -3,9 +3,7 @@
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
-
-from pymongo import AsyncMongoClient
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from manyline.infra.embedded.answering import START_SECONDS, listens, until
 from manyline.infra.embedded.binaries import find_mongod
@@ -13,6 +11,9 @@ from manyline.infra.embedded.child import Child, Command
 from manyline.infra.embedded.directory import DataDirectory
 from manyline.infra.embedded.ports import LOOPBACK, KeptPorts
 from manyline.infra.embedded.records import ProcessRecords
+
+if TYPE_CHECKING:
+    from pymongo import AsyncMongoClient
 
 ROLE = "mongod"
 SET_NAME = "manyline"
@@ -42,7 +43,8 @@ REPLAY_OPLOG = (
     "--setParameter=takeUnstableCheckpointOnShutdown=true",
 )
 
-SetChange = Callable[[AsyncMongoClient[dict[str, Any]]], Awaitable[None]]
+Client: TypeAlias = "AsyncMongoClient[dict[str, Any]]"
+SetChange: TypeAlias = Callable[[Client], Awaitable[None]]
 
 
 class Mongod:
@@ -135,7 +137,7 @@ class Mongod:
         finally:
             await child.stop(START_SECONDS)
 
-    async def _rename_member(self, client: AsyncMongoClient[dict[str, Any]]) -> None:
+    async def _rename_member(self, client: Client) -> None:
         change = {"$set": {"members": [{"_id": 0, "host": self.address}]}, "$inc": {"version": 1}}
         await client.local["system.replset"].update_one({"_id": SET_NAME}, change)
 
@@ -149,7 +151,10 @@ class Mongod:
 
             await until(child, is_primary)
 
-    def _client(self) -> AsyncMongoClient[dict[str, Any]]:
+    def _client(self) -> Client:
+        # Imported when mongod, api and worker are under way: it takes 0.3 s that nobody waits for.
+        from pymongo import AsyncMongoClient  # noqa: PLC0415
+
         return AsyncMongoClient(
             LOOPBACK, self._port, directConnection=True, serverSelectionTimeoutMS=30_000
         )
@@ -168,7 +173,7 @@ class Mongod:
         return Command(ROLE, argv, server_environment(), self._directory.log_of(ROLE))
 
 
-async def _leave(_client: AsyncMongoClient[dict[str, Any]]) -> None:
+async def _leave(_client: Client) -> None:
     """Change nothing: starting and stopping was the point."""
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pymongo.errors import PyMongoError
 
 from manyline.base.errors import ManylineError
 from manyline.infra.heartbeats import LATELY
+from manyline.infra.mongo import ping
 from manyline.runtime import Foundation
 
 CHECK_SECONDS = 2.0
@@ -30,7 +30,7 @@ def health_routes(foundation: Foundation) -> APIRouter:
     async def ready(response: Response) -> dict[str, Any]:
         """What this process depends on, each with its state; 503 when it cannot take messages."""
         mongodb, redis, worker = await asyncio.gather(
-            _state(lambda: _ping_mongo(foundation)),
+            _state(lambda: ping(foundation.mongo)),
             _state(foundation.queue.ping),
             _worker(foundation),
         )
@@ -55,13 +55,9 @@ async def _state(check: Callable[[], Awaitable[None]]) -> dict[str, Any]:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             await check()
-    except (ManylineError, PyMongoError, OSError, TimeoutError) as error:
+    except (ManylineError, OSError, TimeoutError) as error:
         return {"state": DOWN, "detail": type(error).__name__}
     return {"state": UP}
-
-
-async def _ping_mongo(foundation: Foundation) -> None:
-    await foundation.mongo.database.command("ping")
 
 
 async def _worker(foundation: Foundation) -> dict[str, Any]:
@@ -69,7 +65,7 @@ async def _worker(foundation: Foundation) -> dict[str, Any]:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             seen = await foundation.heartbeats.last_seen("worker")
-    except (ManylineError, PyMongoError, OSError, TimeoutError):
+    except (ManylineError, OSError, TimeoutError):
         return {"state": "unknown"}
     if seen is None:
         return {"state": "missing", "detail": "no worker was seen within the last hour"}

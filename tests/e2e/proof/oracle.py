@@ -1,0 +1,205 @@
+"""What must be true when all is at rest, whatever was killed: held against Meta's own journal.
+
+Each check yields one line per thing that is wrong, with the ids and the journal's lines that
+show it. `verdict` runs them all.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from tests.e2e.proof.stage import LATENCY_SECONDS, Kill, Stage, log_tails
+from tests.e2e.proof.store import Stored
+from tests.e2e.proof.talk import Talk
+
+from graphsim.journal import Entry
+
+TAKEN = {"sent", "delivered", "read"}
+# Storing an answer, on two busy cores.
+SETTLE_SECONDS = 0.5
+MOST_LINES = 25
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was promised, what is stored, what Meta got, and what was killed."""
+
+    talks: Sequence[Talk]
+    stored: Sequence[Stored]
+    journal: Sequence[Entry]
+    kills: Sequence[Kill] = ()
+    may_doubt: bool = False
+    """Whether a kill among these can leave a message in doubt at all."""
+    statuses: bool = True
+    """Whether Meta reported what became of the messages that it took."""
+
+    @property
+    def outgoing(self) -> list[Stored]:
+        return [one for one in self.stored if one.direction == "OUT"]
+
+    def posts_of(self) -> dict[str, list[Entry]]:
+        """By message id."""
+        found: dict[str, list[Entry]] = defaultdict(list)
+        for entry in self.journal:
+            found[entry.biz_opaque_callback_data or ""].append(entry)
+        return found
+
+
+def assert_true(evidence: Evidence, stage: Stage) -> None:
+    """Fail with everything that is wrong, and with the last lines of each log."""
+    wrong = list(verdict(evidence))
+    if wrong:
+        shown = [*wrong[:MOST_LINES], f"... {len(wrong)} in all", figures(evidence)]
+        raise AssertionError("\n".join([*shown, log_tails(stage.up)]))
+
+
+def verdict(evidence: Evidence) -> Iterator[str]:
+    """Everything that is wrong, one line each."""
+    yield from stored_once(evidence)
+    yield from answered_once(evidence)
+    yield from posted_once(evidence)
+    yield from states_true(evidence)
+    yield from in_order(evidence)
+    yield from doubts_explained(evidence)
+
+
+def stored_once(evidence: Evidence) -> Iterator[str]:
+    """Each webhook that was answered 200 is one inbound message, and nothing else is."""
+    stored = Counter((one.tenant_id, one.wamid) for one in evidence.stored if one.direction == "IN")
+    promised = {(t.line.tenant_id, wamid): t for t in evidence.talks for wamid in t.wamids}
+    for key in promised.keys() | stored.keys():
+        count = stored[key]
+        if count != (1 if key in promised else 0):
+            said = "answered 200" if key in promised else "never answered 200"
+            yield f"inbound {key[1]} of tenant {key[0]}: {said}, stored {count} times"
+
+
+def answered_once(evidence: Evidence) -> Iterator[str]:
+    """Each inbound message has one reply, each send one message; there are no others."""
+    by_key: dict[tuple[str, str | None], list[Stored]] = defaultdict(list)
+    for one in evidence.outgoing:
+        by_key[one.tenant_id, one.key].append(one)
+    for talk in evidence.talks:
+        for key in talk.promised:
+            found = by_key.pop((talk.line.tenant_id, key), [])
+            if len(found) != 1:
+                yield f"{key}: {len(found)} messages instead of one: {_listed(found)}"
+                continue
+            yield from _as_promised(talk, key, found[0])
+    for strangers in by_key.values():
+        yield f"nobody was promised: {_listed(strangers)}"
+
+
+def _as_promised(talk: Talk, key: str, found: Stored) -> Iterator[str]:
+    body = f"news {key}" if key in talk.sends else talk.line.reply
+    if found.body != body or found.recipient != f"+{talk.customer}":
+        yield f"{key}: to {found.recipient} with {found.body!r}, not to {talk.customer} {body!r}"
+    if key in talk.sends and talk.sends[key] != found.id:
+        yield f"{key}: the answer named {talk.sends[key]}, stored is {found}"
+
+
+def posted_once(evidence: Evidence) -> Iterator[str]:
+    """No message id twice in the journal, and none that is not ours."""
+    known = {one.id for one in evidence.outgoing}
+    for message_id, posts in evidence.posts_of().items():
+        if len(posts) > 1:
+            yield f"{message_id} POSTed {len(posts)} times: {_posts(posts)}"
+        if message_id not in known:
+            yield f"POSTed and not stored: {_posts(posts)}"
+
+
+def states_true(evidence: Evidence) -> Iterator[str]:
+    """At rest a message is sent (Meta took it, under that wamid) or in doubt, and nothing else."""
+    posts_of = evidence.posts_of()
+    for one in evidence.outgoing:
+        posts = posts_of.get(one.id, [])
+        taken = [post for post in posts if post.outcome == "accepted"]
+        if one.status in TAKEN:
+            if [post.wamid for post in taken] != [one.wamid]:
+                yield f"not what Meta took: {one}; journal: {_posts(posts)}"
+            if evidence.statuses and one.status != "read":
+                yield f"Meta said that it was read: {one}"
+        elif one.status != "in_doubt":
+            yield f"not at rest, and no fault was asked for: {one}; journal: {_posts(posts)}"
+        elif one.wamid is not None or (taken and evidence.statuses):
+            yield f"in doubt, though Meta has told: {one}; journal: {_posts(posts)}"
+
+
+def in_order(evidence: Evidence) -> Iterator[str]:
+    """To one recipient Meta got the messages in the order in which they were accepted."""
+    key_of = {one.id: one.key for one in evidence.outgoing}
+    posted: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for entry in evidence.journal:
+        key = key_of.get(entry.biz_opaque_callback_data or "")
+        if entry.outcome == "accepted" and key is not None:
+            posted[entry.phone_number_id, entry.to or ""].append(key)
+    for talk in evidence.talks:
+        got = posted[talk.line.number, f"+{talk.customer}"]
+        wanted = [key for key in talk.promised if key in set(got)]
+        if got != wanted:
+            yield f"to {talk.customer} of {talk.line.name}: got {got}, accepted as {wanted}"
+
+
+def doubts_explained(evidence: Evidence) -> Iterator[str]:
+    """In doubt are only messages whose POST was under way at a kill.
+
+    "Under way" lasts from the claim to the stored answer. A killed worker says nothing any more,
+    so what it had under way is judged from outside: a message was, when it was claimed before the
+    kill by no longer than a call takes. How long that is, this run itself tells: twice the longest
+    time from a claim to Meta's getting the POST among the calls before the kill, then Meta's
+    latency, then half a second for storing the answer. A worker that claims ahead, or that loses
+    an answer it had, leaves doubts which are older; one that loses them after a restart, newer.
+    """
+    doubts = [one for one in evidence.outgoing if one.status == "in_doubt"]
+    if doubts and not evidence.may_doubt:
+        yield f"nothing may be in doubt after {evidence.kills}: {_listed(doubts)}"
+        return
+    windows = [(kill.at - longest_call(evidence, kill), kill.at) for kill in evidence.kills]
+    for one in doubts:
+        claimed = one.claimed_at.timestamp() if one.claimed_at else 0.0
+        if not any(start <= claimed <= end for start, end in windows):
+            since = [f"{kill.at - claimed:.3f} s before {kill.roles}" for kill in evidence.kills]
+            allowed = [f"{end - start:.3f}" for start, end in windows]
+            yield f"in doubt, but not under way at a kill: {one} ({since}, allowed {allowed})"
+
+
+def longest_call(evidence: Evidence, kill: Kill) -> float:
+    """Seconds from claim to stored answer that a call before this kill may have taken."""
+    claimed = {one.id: one.claimed_at for one in evidence.outgoing}
+    ways = [
+        entry.at - at.timestamp()
+        for entry in evidence.journal
+        if entry.at < kill.at and (at := claimed.get(entry.biz_opaque_callback_data or ""))
+    ]
+    return 2 * max(ways, default=0.0) + LATENCY_SECONDS + SETTLE_SECONDS
+
+
+def figures(evidence: Evidence) -> str:
+    """The run in one line."""
+    doubts = [one for one in evidence.outgoing if one.status == "in_doubt"]
+    posts_of = evidence.posts_of()
+    states = Counter(one.status for one in evidence.outgoing)
+    kills = [
+        f"{'+'.join(k.roles)}: {len(k.unanswered)} POSTs unanswered,"
+        f" calls up to {longest_call(evidence, k):.2f} s"
+        for k in evidence.kills
+    ]
+    posted = sum(1 for one in doubts if one.id in posts_of)
+    return (
+        f"{len(evidence.stored) - len(evidence.outgoing)} IN, OUT {dict(states)},"
+        f" {len(evidence.journal)} POSTs; in doubt {len(doubts)}, of which {posted} were POSTed;"
+        f" kills: {kills}"
+    )
+
+
+def _listed(messages: Iterable[Stored]) -> str:
+    return "; ".join(str(one) for one in messages) or "none"
+
+
+def _posts(posts: Iterable[Entry]) -> str:
+    lines = [
+        f"#{p.seq} {p.outcome} {p.wamid} to {p.to} answered={p.answered} of"
+        f" {p.biz_opaque_callback_data}"
+        for p in posts
+    ]
+    return "; ".join(lines) or "no POST"

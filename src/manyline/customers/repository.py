@@ -68,9 +68,9 @@ class CustomerRepository:
 
     async def see(self, seen: Iterable[tuple[ObjectId, Sighting]]) -> None:
         """Move `lastSeenAt` forward, and take over the names that came along."""
+        # all tenants: ids that were found under their tenants; _id alone is not planned.
         updates = [
-            UpdateOne({"tenantId": sighting.tenant_id, "_id": customer_id}, _seen(sighting))
-            for customer_id, sighting in seen
+            UpdateOne({"_id": customer_id}, _seen(sighting)) for customer_id, sighting in seen
         ]
         if updates:
             with store_errors():

@@ -5,6 +5,7 @@ doubt only what was in flight. A job ends when its messages are under way: each 
 itself, so a slow one holds up nobody else.
 """
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -71,6 +72,7 @@ class Deliverer:
         self._lease = lease
         self._owner = owner
         self._claims = 0
+        self._dry_until: dict[str, float] = {}
 
     async def send(self, message_ids: list[str]) -> None:
         """Deliver these messages, as far as they are eligible; wake numbers that have more."""
@@ -79,8 +81,12 @@ class Deliverer:
         now = self._clock.now()
         queued = await self._outbox.find_queued(ids)
         # One that is parked behind its line's head may have become the head: `heads` decides.
+        # A number out of slots has a drain on its way, which will see these too.
         due = [
-            message for message in queued if message.due_at <= now + CLOCKS_DIFFER or message.behind
+            message
+            for message in queued
+            if (message.behind or message.due_at <= now + CLOCKS_DIFFER)
+            and not self._seconds_dry(message.phone_number_id)
         ]
         done = await self._deliver(due)
         for number, seconds in done.left.items():
@@ -89,6 +95,8 @@ class Deliverer:
     async def drain(self, phone_number_id: str) -> float | None:
         """Deliver a number's next due messages; answers when to come again, None for never."""
         await self._flight.any_room()
+        if dry := self._seconds_dry(phone_number_id):
+            return dry
         tenant = (await self._directory.by_numbers([phone_number_id])).get(phone_number_id)
         if tenant is None or tenant.status is not TenantStatus.ACTIVE:
             return None
@@ -196,8 +204,19 @@ class Deliverer:
             granted += waiting[:slots]
             if slots < len(waiting):
                 done.left[number] = reserved[number].retry_after
+                self._dry_until[number] = time.monotonic() + reserved[number].retry_after
                 done.short.pop(number, None)  # The rate is what it waits for.
         return granted
+
+    def _seconds_dry(self, number: str) -> float:
+        """For how long a number is known to have no slots; 0 when it may have some."""
+        until = self._dry_until.get(number)
+        if until is None:
+            return 0.0
+        left = until - time.monotonic()
+        if left <= 0:
+            del self._dry_until[number]
+        return max(0.0, left)
 
     async def _claim(self, granted: Sequence[Pending]) -> list[Claim]:
         if not granted:

@@ -11,6 +11,8 @@ from typing import Protocol
 
 BUSY_ABOVE = 100
 PERIOD_SECONDS = 1.0
+# A drain goes on by itself while more remains, so a busy number needs few wake-ups.
+DRAIN_EVERY_SECONDS = 0.25
 
 
 class Queue(Protocol):
@@ -33,13 +35,13 @@ class Wakes:
         self._monotonic = monotonic
         self._period_end = 0.0
         self._woken: dict[str, int] = {}
+        self._drain_at: dict[str, float] = {}
 
     def wake(self, messages: Iterable[tuple[str, str]]) -> None:
         """Wake messages, given as (message id, phone number id)."""
         now = self._monotonic()
         if now >= self._period_end:
-            self._period_end = now + PERIOD_SECONDS
-            self._woken.clear()
+            self._start_period(now)
         alone: list[str] = []
         busy: dict[str, None] = {}
         for message_id, number in messages:
@@ -51,8 +53,21 @@ class Wakes:
         if alone:
             self._queue.wake_messages(alone)
         for number in busy:
-            self._queue.wake_number(number)
+            self._drain_soon(number, now)
 
     def wake_number(self, phone_number_id: str, *, delay_seconds: float = 0) -> None:
         """Wake whatever is due of a number, now or after a delay."""
         self._queue.wake_number(phone_number_id, delay_seconds=delay_seconds)
+
+    def _start_period(self, now: float) -> None:
+        self._period_end = now + PERIOD_SECONDS
+        self._woken.clear()
+        self._drain_at = {number: at for number, at in self._drain_at.items() if at > now}
+
+    def _drain_soon(self, number: str, now: float) -> None:
+        """One drain now; the next asked for a little later, so that none comes after the last."""
+        at = self._drain_at.get(number, now)
+        if at > now + DRAIN_EVERY_SECONDS:
+            return  # One is on its way that will see this message too.
+        self._queue.wake_number(number, delay_seconds=max(0.0, at - now))
+        self._drain_at[number] = max(at, now) + DRAIN_EVERY_SECONDS

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from manyline.base.ids import new_token
 from manyline.entry.api.problems import problem
+from manyline.entry.api.routes.webhook import WEBHOOK_PATH
 from manyline.observability.failures import describe_failure
 from manyline.observability.metrics import HttpMetrics
 
@@ -21,8 +22,7 @@ MAX_BODY_BYTES = 3 * 1024 * 1024  # Meta's webhooks are at most 3 MB.
 # past this it is cut off all the same.
 MAX_READ_BYTES = 64 * 1024 * 1024
 BODY_SECONDS = 30.0
-OPEN_PATHS = frozenset({"/health", "/health/ready", "/whatsapp/webhook"})
-WEBHOOK_PATH = "/whatsapp/webhook"
+OPEN_PATHS = frozenset({"/health", "/health/ready", WEBHOOK_PATH})
 
 log = structlog.get_logger(__name__)
 

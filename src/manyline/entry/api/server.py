@@ -55,6 +55,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=STOP_SECONDS,
         )
         log.info("api.ready", port=listener.getsockname()[1])

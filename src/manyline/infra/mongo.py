@@ -35,6 +35,7 @@ from manyline.infra.connecting import keep_trying
 
 DEFAULT_DATABASE = "pocdb"
 DUPLICATE_KEY = 11000
+REFUSED_CODES = frozenset({13, 18})  # Unauthorized, AuthenticationFailed
 OPERATION_TIMEOUT_MS = 10_000
 SELECTION_TIMEOUT_MS = 3_000
 CLOCK_INTERVAL_SECONDS = 30.0
@@ -123,6 +124,10 @@ def store_errors() -> Iterator[None]:
     ) as error:
         raise unavailable(error) from error
     except OperationFailure as error:
+        if error.code in REFUSED_CODES:
+            raise SettingsError(
+                "MongoDB refused us: user, password or rights in MONGO_URI do not fit"
+            ) from None
         if error.timeout or error.has_error_label("RetryableWriteError"):
             raise unavailable(error) from error
         raise

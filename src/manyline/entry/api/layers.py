@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from manyline.base.ids import new_token
-from manyline.entry.api.problems import problem
+from manyline.entry.api.problems import internal_error, problem
 from manyline.entry.api.routes.webhook import WEBHOOK_PATH
 from manyline.observability.failures import describe_failure
 from manyline.observability.metrics import HttpMetrics
@@ -49,7 +49,7 @@ class RequestContext:
         except Exception as error:  # noqa: BLE001 - the outermost layer: nothing may pass it
             log.error("request.broke", **describe_failure(error))  # noqa: TRY400
             if answer.status is None:
-                await _internal_error(request_id)(scope, receive, answer.send)
+                await internal_error(request_id)(scope, receive, answer.send)
         finally:
             self._note(scope, answer.status, time.perf_counter() - started)
             structlog.contextvars.unbind_contextvars("request_id", "tenant_id")
@@ -177,14 +177,4 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 def _refusal(scope: Scope, status: int, code: str, detail: str) -> Response:
     return problem(
         status, code, detail, request_id=scope.get("request_id"), headers={"Connection": "close"}
-    )
-
-
-def _internal_error(request_id: str) -> Response:
-    return problem(
-        500,
-        "internal",
-        "something went wrong on our side; nothing was promised, and it has been noted under this"
-        " request_id",
-        request_id=request_id,
     )

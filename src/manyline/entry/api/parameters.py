@@ -4,7 +4,7 @@ from typing import Annotated
 
 from bson import ObjectId
 from fastapi import Path, Query
-from pydantic import AfterValidator, PlainValidator, WithJsonSchema
+from pydantic import PlainValidator, WithJsonSchema
 
 from manyline.base.ids import parse_object_id
 
@@ -18,10 +18,6 @@ def _object_id(value: object) -> ObjectId:
     return found
 
 
-def _no_empty(value: str | None) -> str | None:
-    return value or None
-
-
 _AnyObjectId = Annotated[
     ObjectId,
     PlainValidator(_object_id),
@@ -33,6 +29,5 @@ MessageId = Annotated[_AnyObjectId, Path(alias="messageId")]
 Limit = Annotated[int, Query(ge=1, le=100, description="How many items at the most.")]
 Cursor = Annotated[
     str | None,
-    AfterValidator(_no_empty),
     Query(max_length=MAX_CURSOR_LENGTH, description="`nextCursor` of the page before."),
 ]

@@ -88,6 +88,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ManylineError, _on_ours)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_unexpected)
 
 
 async def _on_ours(request: Request, error: Exception) -> Response:
@@ -125,6 +126,22 @@ async def _on_http(request: Request, error: Exception) -> Response:
         str(error.detail),
         request_id=request_id_of(request),
         headers=error.headers,
+    )
+
+
+async def _on_unexpected(request: Request, _error: Exception) -> Response:
+    """What nobody expected; it is raised on after this, and logged by the outermost layer."""
+    return internal_error(request_id_of(request))
+
+
+def internal_error(request_id: str | None) -> Response:
+    """The answer to what nobody expected."""
+    return problem(
+        500,
+        "internal",
+        "something went wrong on our side; nothing was promised, and it has been noted under this"
+        " request_id",
+        request_id=request_id,
     )
 
 

@@ -15,6 +15,7 @@ import uvloop
 
 from manyline.base.background import Background
 from manyline.base.errors import ManylineError
+from manyline.base.memory import settle_memory
 from manyline.entry.api.app import build_app
 from manyline.observability.logs import configure_logs
 from manyline.runtime import open_api
@@ -58,6 +59,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             proxy_headers=False,
             timeout_graceful_shutdown=STOP_SECONDS,
         )
+        settle_memory()
         log.info("api.ready", port=listener.getsockname()[1])
         await _until_stopped(_Server(config), listener, runtime.foundation.background)
     log.info("api.stopped")

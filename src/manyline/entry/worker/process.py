@@ -9,6 +9,7 @@ from prometheus_client import start_http_server
 
 from manyline.base.background import Background
 from manyline.base.errors import StoreUnavailableError
+from manyline.base.memory import settle_memory
 from manyline.infra.heartbeats import INTERVAL_SECONDS
 from manyline.observability.logs import configure_logs
 from manyline.runtime import STOP_CALLS_SECONDS, WorkerRuntime, open_worker
@@ -36,6 +37,7 @@ async def _work(settings: Settings) -> None:
         loops.start("heartbeat", _beat(worker))
         loops.start("relay", _relay(worker))
         _serve_metrics(worker)
+        settle_memory()
         log.info("worker.ready", owner=worker.foundation.owner)
         await _until_stopped(worker, loops, stopping)
         await worker.calls.stop(within_seconds=STOP_CALLS_SECONDS)

@@ -1,1 +1,1 @@
-"""Speed and memory of the whole system on one machine; `python -m bench`, see docs/benchmarks.md."""
+"""Speed and memory of the whole system on one machine; see docs/benchmarks.md."""

@@ -5,6 +5,7 @@ A share of the samples times the CPU time that the kernel counted is a function'
 """
 
 import json
+import re
 import subprocess
 from collections import Counter
 from collections.abc import Sequence
@@ -91,9 +92,16 @@ def _read(role: str, file: Path, us_per_message: float) -> Profile:
     return Profile(role, file, us_per_message, len(stacks), own, cumulative, packages)
 
 
+def _in_product(file: str) -> str:
+    """`manyline/…`, wherever the product is installed; empty for anything else."""
+    before, here, after = file.rpartition("/manyline/")
+    return "manyline/" + after if here and before else ""
+
+
 def _frame(frame: dict[str, str]) -> Frame:
     file = frame.get("file") or "?"
-    name = file.partition(SITE_PACKAGES)[2] or file.partition("/src/")[2] or file
+    name = file.partition(SITE_PACKAGES)[2] or _in_product(file) or file
+    name = re.sub(r".*/lib/python3[.][0-9]+/", "python/", name)
     return name, frame["name"]
 
 
@@ -102,7 +110,7 @@ def package_of(file: str) -> str:
     parts = file.split("/")
     if parts[0] == "manyline":
         return ".".join(parts[:2]).removesuffix(".py")
-    if "lib/python3" in file or file.startswith(("asyncio/", "<frozen")):
+    if parts[0].startswith("<"):
         return "python"
     return parts[0].removesuffix(".py")
 
@@ -115,9 +123,15 @@ def render(taken: Profile) -> str:
             f" {taken.samples:,} samples",
             table([("package", "", "µs itself"), *_packages(taken)]),
             table([("function", "", "µs itself"), *_functions(taken, taken.own)]),
-            table([("function", "", "µs with callees"), *_functions(taken, taken.cumulative)]),
+            table([("function", "", "µs with callees"), *_functions(taken, _inner(taken))]),
         ]
     )
+
+
+def _inner(taken: Profile) -> Counter[Frame]:
+    """Cumulative counts without what every stack goes through: the program's entry."""
+    most = 0.97 * taken.samples
+    return Counter({frame: n for frame, n in taken.cumulative.items() if n < most})
 
 
 def _packages(taken: Profile) -> list[tuple[str, str, str]]:

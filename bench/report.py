@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class Figure:
         ratio = self.ratio
         return (
             self.case,
-            f"{self.what} ({self.unit})",
+            f"{self.what} ({self.unit})" if self.unit else self.what,
             _number(self.median),
             target,
             "" if ratio is None else f"{ratio:.2f}",
@@ -82,15 +83,23 @@ def figures(case: Case, rounds: Sequence[Round]) -> list[Figure]:
         found.append(
             over("auto-replies end to end", "1/s", lambda r: r.replies_per_second, at_least=900)
         )
-    for role in ("api", "worker"):
-        found.append(
-            over(f"{role}: most memory", "MB", lambda r, p=role: r.memory_mb[p], at_most=200)
-        )
-    for role in ROLES:
-        found.append(over(f"{role}: CPU per message", "µs", lambda r, p=role: r.cpu_us(p)))
-    found.append(over("everybody: CPU per message", "µs", lambda r: sum(map(r.cpu_us, ROLES))))
+    found += [
+        over(f"{role}: most memory", "MB", partial(_memory, role), at_most=200)
+        for role in ("api", "worker")
+    ]
+    found += [over(f"{role}: CPU per message", "µs", partial(_cpu, role)) for role in ROLES]
+    found.append(over("all together: CPU per message", "µs", lambda r: sum(map(r.cpu_us, ROLES))))
     found.append(over("others on the machine", "%", lambda r: 100 * r.spent.elsewhere_share))
+    found.append(over("load average before", "", lambda r: r.load_average))
     return found
+
+
+def _memory(role: str, one: Round) -> float:
+    return one.memory_mb[role]
+
+
+def _cpu(role: str, one: Round) -> float:
+    return one.cpu_us(role)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from manyline.base.errors import SettingsError
 
+Seconds = Annotated[float, Field(gt=0, le=30 * 24 * 3600, allow_inf_nan=False)]
+
 MAKE_MASTER_KEY = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
 
 
@@ -55,19 +57,19 @@ class Settings(BaseSettings):
     """Unset: `manyline up` starts a private Valkey."""
     redis_port: Annotated[int, Field(ge=1, le=65535)] = 6379
     redis_password: SecretStr | None = None
-    store_connect_seconds: Annotated[float, Field(gt=0)] = 60.0
+    store_connect_seconds: Seconds = 60.0
     """How long a starting process keeps trying to reach MongoDB and Redis."""
 
     graph_base_url: str = "https://graph.facebook.com"
     whatsapp_api_version: Annotated[str, Field(pattern=r"^v\d{1,3}\.\d$")] = "v26.0"
 
-    message_expiry_seconds: Annotated[float, Field(gt=0)] = 24 * 3600.0
+    message_expiry_seconds: Seconds = 24 * 3600.0
     """An unsent message older than this fails instead of being sent late."""
     call_deadline_seconds: Annotated[float, Field(gt=0, le=60)] = 15.0
-    lease_seconds: Annotated[float, Field(gt=0)] = 30.0
+    lease_seconds: Seconds = 30.0
     """A claimed message whose worker has not settled it by then is in doubt."""
-    relay_interval_seconds: Annotated[float, Field(gt=0)] = 5.0
-    retry_base_seconds: Annotated[float, Field(gt=0)] = 1.0
+    relay_interval_seconds: Seconds = 5.0
+    retry_base_seconds: Seconds = 1.0
     """First wait after a Graph error that asks for backoff; doubles each time, with jitter."""
     worker_in_flight: Annotated[int, Field(ge=1)] = 1000
     """Most calls to Graph that one worker has under way at once, over all numbers."""

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.e2e.conftest import StartUp
-from tests.e2e.system import System, bare_environment, request, wait_until
 
 from manyline.infra.embedded import EmbeddedServers
+from tests.e2e.conftest import StartUp
+from tests.e2e.system import System, bare_environment, request, wait_until
 
 ROLES = {"mongod", "valkey", "api", "worker"}
 

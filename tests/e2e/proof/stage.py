@@ -16,13 +16,13 @@ from typing import Any
 
 import aiohttp
 from pymongo import AsyncMongoClient
-from tests.e2e.conftest import StartUp
-from tests.e2e.system import System, request
 
 from graphsim.journal import Entry
 from graphsim.settings import Settings
 from graphsim.simulator import Simulator
 from manyline.infra.embedded.records import ProcessRecords
+from tests.e2e.conftest import StartUp
+from tests.e2e.system import System, request
 
 APP_SECRET = "e2e-app-secret"
 TOKEN = "EAA-e2e-token"

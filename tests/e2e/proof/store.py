@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from pymongo.errors import PyMongoError
+
 from tests.e2e.proof.stage import Stage, log_tails
 
 REST_SECONDS = 60.0

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from tools.lint import driver_placement, module_names
 from tools.lint.__main__ import findings
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from textwrap import dedent, indent
 
 import pytest
+
 from tools.lint.tenant_scope import check
 
 SCOPED = """

@@ -43,6 +43,10 @@ class Ledger:
         waiting = {"dueAt": {"$exists": True}}
         return self._messages.find_one(waiting, {"_id": 1}, hint="due") is None
 
+    def size(self) -> int:
+        """Messages of both directions, as the collection's own count has it: free to ask."""
+        return int(self._messages.estimated_document_count())
+
     def totals(self) -> Totals:
         """Count everything."""
         stored = self._one({"direction": "IN"}, {"$min": "$createdAt"})

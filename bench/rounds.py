@@ -3,16 +3,18 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 from bench import cpu, load
 from bench.cpu import Spent
-from bench.ledger import Totals
+from bench.ledger import Ledger, Totals
 from bench.load import Loaded
 from bench.processes import wait_until
 from bench.programs import BenchError
 from bench.system import System
 
 DRAIN_SECONDS = 180.0
+QUIET_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def run(system: System, case: Case, webhooks: Path, *, seconds: float) -> Round:
         before = cpu.read(system.pids)
         loaded = load.send(webhooks, url=system.webhook_url, seconds=seconds)
         if case.replies:
-            wait_until(system.ledger.all_settled, what="replies still wait", seconds=DRAIN_SECONDS)
+            _wait_for_replies(system.ledger)
         spent = cpu.between(before, cpu.read(system.pids), wrk=loaded.cpu_seconds)
         system.check()
         found = Round(
@@ -78,6 +80,24 @@ def run(system: System, case: Case, webhooks: Path, *, seconds: float) -> Round:
     finally:
         system.stop()
     return found
+
+
+def _wait_for_replies(ledger: Ledger) -> None:
+    """Return when nothing waits, and nothing came for a second.
+
+    Webhooks under way when wrk stopped are stored after that. The wait itself is not measured:
+    times are those of the messages.
+    """
+    last_change = (ledger.size(), monotonic())
+
+    def at_rest() -> bool:
+        nonlocal last_change
+        size = ledger.size()
+        if size != last_change[0] or not ledger.all_settled():
+            last_change = (size, monotonic())
+        return monotonic() - last_change[1] > QUIET_SECONDS
+
+    wait_until(at_rest, what="replies still wait", seconds=DRAIN_SECONDS)
 
 
 def _check(found: Round, *, posted: int) -> None:

@@ -93,6 +93,7 @@ class Calls:
             task.cancel()
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=2.0)
+        await self._settler.drained()
 
     async def _see_through(self, claim: Claim, tenant: Tenant) -> None:
         try:

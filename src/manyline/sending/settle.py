@@ -47,6 +47,10 @@ class Settler:
             else:
                 return
 
+    async def drained(self) -> None:
+        """Wait until no settlement waits for its flush."""
+        await self._group.drained()
+
     async def _flush(self, settlements: Sequence[Settlement]) -> list[None]:
         await self._outbox.settle(settlements)
         self._report(settlements)

@@ -30,7 +30,8 @@ class Spent:
     seconds: float
     by_role: Mapping[str, float]
     elsewhere: float
-    """By processes that are not part of the benchmark."""
+    """By processes that are not part of the benchmark; the machine's total is counted by another
+    clock than theirs, so this is off by a few percent and may be just below 0."""
 
     @property
     def elsewhere_share(self) -> float:
@@ -42,7 +43,7 @@ def between(before: Reading, after: Reading, **others: float) -> Spent:
     """The difference; `others` are roles whose whole life lay in between, in CPU seconds."""
     spent = {role: after.by_role[role] - before.by_role[role] for role in before.by_role} | others
     elsewhere = after.machine - before.machine - sum(spent.values())
-    return Spent(seconds=after.at - before.at, by_role=spent, elsewhere=max(0.0, elsewhere))
+    return Spent(seconds=after.at - before.at, by_role=spent, elsewhere=elsewhere)
 
 
 def peak_memory_mb(pid: int) -> float:

@@ -2,8 +2,6 @@
 
 import shutil
 
-APT = {"wrk": "wrk", "nginx": "nginx-light"}
-
 
 class BenchError(Exception):
     """The benchmark cannot go on; the message is the one line a person reads."""
@@ -14,7 +12,7 @@ def find(name: str) -> str:
     # Debian keeps nginx where only root's PATH looks.
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
     if found is None:
-        raise BenchError(f"{name} is missing: apt-get install {APT.get(name, name)}")
+        raise BenchError(f"{name} is missing: apt-get install {name}")
     return found
 
 

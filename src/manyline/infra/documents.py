@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import bson
+from bson.dbref import DBRef
 from bson.errors import InvalidDocument
 from bson.raw_bson import RawBSONDocument
 
@@ -43,6 +44,20 @@ def encode_foreign(document: Mapping[str, Any]) -> RawBSONDocument:
     if not is_shallow(document, MAX_DEPTH):
         raise UnstorableError(f"nested deeper than {MAX_DEPTH} levels")
     return encode_document(document)
+
+
+def as_it_came(value: Any) -> Any:
+    """A foreign object as it was before it was stored.
+
+    PyMongo reads any object with the keys `$ref` and `$id` as a DBRef; here it is just an object.
+    """
+    if isinstance(value, DBRef):
+        value = value.as_doc()
+    if isinstance(value, dict):
+        return {key: as_it_came(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [as_it_came(member) for member in value]
+    return value
 
 
 def is_shallow(value: object, levels: int) -> bool:

@@ -14,7 +14,7 @@ from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from manyline.base.paging import Page, decode_cursor, encode_cursor
-from manyline.infra.documents import encode_document
+from manyline.infra.documents import as_it_came, encode_document
 from manyline.infra.mongo import (
     DUPLICATE_KEY,
     Collection,
@@ -216,7 +216,7 @@ def _from_document(document: Document) -> Message:
         status=MessageStatus(document["status"]),
         type=document["type"],
         body=document["body"],
-        content=document["content"],
+        content=as_it_came(document["content"]),
         source=document["source"],
         status_at=document["statusAt"],
         created_at=document["createdAt"],

@@ -16,8 +16,8 @@ from tests.e2e.proof.talk import Talk
 
 TAKEN = {"sent", "delivered", "read"}
 # From a claim to Meta's having the POST, and from Meta's answer to its being stored. Seen on two
-# busy cores: 0.4 s at the worst.
-ON_THE_WAY_SECONDS = 1.0
+# very busy cores: 0.7 s at the worst.
+ON_THE_WAY_SECONDS = 1.5
 # The median. Seen: 0.02 to 0.06 s.
 DEPARTURE_SECONDS = 0.5
 MOST_LINES = 25

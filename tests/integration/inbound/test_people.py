@@ -1,0 +1,134 @@
+"""Customers and conversations: one person one customer per tenant, times that only move forward."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+ONE, TWO = "111111111111111", "222222222222222"
+
+
+def seconds(moment: datetime) -> str:
+    return str(int(moment.timestamp()))
+
+
+async def test_a_number_with_and_without_its_plus_is_one_customer(
+    backend: Any, webhook_of: Any, text_message: Any, database: Any
+) -> None:
+    tenant_id = await backend.register()
+    for sender in ("919111111111", "+919111111111"):
+        await backend.webhook(webhook_of(messages=[text_message(sender=sender)]))
+    await backend.sent(tenant_id, to="+91 91111 11111")
+    [customer] = [each async for each in database.customers.find()]
+    assert customer["waId"] == "+919111111111"
+    assert customer["identities"] == ["tel:+919111111111"]
+    conversations = {m["conversationId"] for m in await backend.messages(tenant_id)}
+    assert conversations == {str(customer["_id"])}
+    [conversation] = [each async for each in database.conversations.find()]
+    assert conversation["_id"] == customer["_id"]
+
+
+async def test_one_person_who_writes_to_two_tenants_is_two_customers(
+    backend: Any, webhook_of: Any, text_message: Any, database: Any
+) -> None:
+    one, two = await backend.register(ONE), await backend.register(TWO)
+    await asyncio.gather(
+        backend.webhook(webhook_of(ONE, messages=[text_message("for one")])),
+        backend.webhook(webhook_of(TWO, messages=[text_message("for two")])),
+    )
+    assert await database.customers.count_documents({}) == 2
+    of_one, of_two = await backend.messages(one), await backend.messages(two)
+    assert [m["body"] for m in of_one if m["direction"] == "IN"] == ["for one"]
+    assert [m["body"] for m in of_two if m["direction"] == "IN"] == ["for two"]
+    assert {m["conversationId"] for m in of_one} & {m["conversationId"] for m in of_two} == set()
+
+
+async def test_a_customer_without_a_number(
+    backend: Any, webhook_of: Any, simulator: Any, database: Any
+) -> None:
+    tenant_id = await backend.register()
+    user_id = "US.13491208655302741918"
+    contact = {"profile": {"name": "Sheena"}, "user_id": user_id}
+    message = {"from_user_id": user_id, "id": "wamid.1", "type": "text", "text": {"body": "hi"}}
+    await backend.webhook(webhook_of(contacts=[contact], messages=[message]))
+    [customer] = [each async for each in database.customers.find()]
+    assert (customer["userId"], customer["name"]) == (user_id, "Sheena")
+    assert "waId" not in customer
+    [_, reply] = await backend.messages(tenant_id)
+    await backend.start_worker()
+    await backend.until_status(tenant_id, reply["messageId"], "read")
+    assert simulator.journal.entries[0].to == user_id
+
+
+async def test_names_and_last_seen_follow(
+    backend: Any, webhook_of: Any, text_message: Any, database: Any
+) -> None:
+    await backend.register()
+
+    async def hear(name: str, at: datetime) -> Any:
+        contact = {"wa_id": "919111111111", "profile": {"name": name}}
+        message = text_message(timestamp=seconds(at))
+        await backend.webhook(webhook_of(contacts=[contact], messages=[message]))
+        return await database.customers.find_one()
+
+    now = datetime.now(UTC).replace(microsecond=0)
+    assert (await hear("First", now - timedelta(hours=2)))["name"] == "First"
+    later = await hear("Second", now - timedelta(hours=1))
+    assert (later["name"], later["lastSeenAt"]) == ("Second", now - timedelta(hours=1))
+    older = await hear("Second", now - timedelta(hours=3))
+    assert older["lastSeenAt"] == now - timedelta(hours=1)
+
+
+async def test_a_conversations_times_only_move_forward(
+    backend: Any, webhook_of: Any, text_message: Any, database: Any
+) -> None:
+    tenant_id = await backend.register(settings={"autoReply": {"enabled": False}})
+    now = datetime.now(UTC).replace(microsecond=0)
+
+    async def hear(text: str, ago: timedelta) -> Any:
+        message = text_message(text, timestamp=seconds(now - ago))
+        await backend.webhook(webhook_of(messages=[message]))
+        return await database.conversations.find_one()
+
+    first = await hear("second", timedelta(hours=1))
+    assert first["lastInboundAt"] == now - timedelta(hours=1)
+    assert first["windowExpiresAt"] == now + timedelta(hours=23)
+    assert first["lastMessage"]["preview"] == "second"
+    late = await hear("first", timedelta(hours=2))
+    for field in ("lastInboundAt", "windowExpiresAt", "lastMessage", "createdAt"):
+        assert late[field] == first[field]
+
+    await backend.sent(tenant_id, to="+919111111111", text="ours " + "x" * 500)
+    written = await database.conversations.find_one()
+    assert written["lastMessage"]["direction"] == "OUT"
+    assert written["lastMessage"]["preview"] == ("ours " + "x" * 500)[:120]
+    assert written["windowExpiresAt"] == first["windowExpiresAt"]
+
+    future = await hear("tomorrow", timedelta(days=-1))
+    assert future["lastInboundAt"] <= datetime.now(UTC) + timedelta(seconds=1)
+
+
+async def test_a_person_who_never_wrote_has_no_window(backend: Any, database: Any) -> None:
+    tenant_id = await backend.register()
+    await backend.sent(tenant_id)
+    conversation = await database.conversations.find_one()
+    assert "windowExpiresAt" not in conversation
+    assert conversation["status"] == "open"
+
+
+async def test_first_contact_from_both_sides_at_once(
+    backend: Any, open_backend: Any, webhook_of: Any, text_message: Any, database: Any
+) -> None:
+    """The customer writes, the tenant writes, and both processes make the conversation."""
+    other = await open_backend(app_secret="an-app-secret")
+    tenant_id = await backend.register()
+    for n in range(15):
+        number = f"91901234{n:04}"
+        answers = await asyncio.gather(
+            backend.webhook(webhook_of(messages=[text_message(sender=number)])),
+            other.webhook(webhook_of(messages=[text_message(sender=number)])),
+            backend.send(tenant_id, to=number),
+            other.send(tenant_id, to=number),
+        )
+        assert {answer.status for answer in answers} == {200}
+    assert await database.customers.count_documents({}) == 15
+    assert await database.conversations.count_documents({}) == 15

@@ -1,0 +1,80 @@
+"""One table says which HTTP status each error has; this holds it to the code."""
+
+import importlib
+import json
+import pkgutil
+
+import manyline
+from manyline.base.errors import ManylineError, StoreUnavailableError
+from manyline.entry.api.problems import STATUS_OF, from_error
+from manyline.tenants.models import TenantNotFoundError
+
+# Never raised to a route: these end a process, a job or a start.
+NEVER_ANSWERED = {
+    "manyline.base.errors.SettingsError",
+    "manyline.entry.api.server.AddressTakenError",
+    "manyline.limits.buckets.LimitsUnavailableError",
+    "manyline.queue.errors.JobFailedError",
+    "manyline.queue.errors.QueueUnavailableError",
+    "manyline.queue.errors.WorkerDiedError",
+}
+
+
+def every_error() -> set[type[ManylineError]]:
+    for module in pkgutil.walk_packages(manyline.__path__, "manyline."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    found: set[type[ManylineError]] = set()
+    waiting = [ManylineError]
+    while waiting:
+        for error in waiting.pop().__subclasses__():
+            found.add(error)
+            waiting.append(error)
+    return found
+
+
+def named(error: type[ManylineError]) -> str:
+    return f"{error.__module__}.{error.__name__}"
+
+
+def test_every_error_has_a_status_or_is_known_never_to_need_one() -> None:
+    missing = {
+        named(error)
+        for error in every_error() - STATUS_OF.keys()
+        if not error.__module__.startswith("manyline.infra.embedded")
+    }
+    assert missing == NEVER_ANSWERED
+
+
+def test_codes_are_distinct_and_every_error_says_what_it_means() -> None:
+    errors = [error for error in every_error() if error in STATUS_OF]
+    codes = [error.code for error in errors]
+    assert len(set(codes)) == len(codes)
+    assert "internal" not in codes
+    assert all(error.__doc__ for error in errors)
+
+
+def test_an_error_to_retry_is_no_client_error() -> None:
+    for error, status in STATUS_OF.items():
+        if error.retryable:
+            assert status in {409, 503}, named(error)
+
+
+def test_a_problem_has_its_members() -> None:
+    answer = from_error(TenantNotFoundError("there is no tenant"), request_id="req_1")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert json.loads(bytes(answer.body)) == {
+        "type": "urn:manyline:problem:tenant_not_found",
+        "code": "tenant_not_found",
+        "status": 404,
+        "detail": "there is no tenant",
+        "request_id": "req_1",
+    }
+    assert "retry-after" not in answer.headers
+
+
+def test_who_may_try_again_is_told_when() -> None:
+    answer = from_error(StoreUnavailableError("away"), request_id=None)
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0

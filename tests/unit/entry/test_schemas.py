@@ -1,0 +1,85 @@
+"""What a request may hold, and that an answer never holds a secret."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from manyline.entry.api.schemas import RegisterGiven, SendGiven, show_tenant
+from manyline.tenants.models import Tenant
+from manyline.vault.envelope import SealedSecret
+
+REGISTER = {"name": "Tenant A", "phoneNumberId": "111111111111111", "accessToken": "mock_token"}
+SEND = {"to": "+919012345678", "text": "Hello there", "idempotency_key": "order-1234"}
+
+
+def test_the_seeds_bodies_pass() -> None:
+    assert RegisterGiven.model_validate(REGISTER).phone_number_id == "111111111111111"
+    assert SendGiven.model_validate(SEND).idempotency_key == "order-1234"
+    assert SendGiven.model_validate({**SEND, "text": "x" * 4096}).text == "x" * 4096
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": ""},
+        {"name": "   "},
+        {"name": "x" * 201},
+        {"name": 5},
+        {"name": "\ud800"},
+        {"phoneNumberId": 111111111111111},
+        {"phoneNumberId": "11-11"},
+        {"phoneNumberId": "1" * 33},
+        {"phoneNumberId": "111111111111111\n"},
+        {"phoneNumberId": "١١١١١١١١"},
+        {"accessToken": ""},
+        {"accessToken": "with space"},
+        {"accessToken": "line\r\nHost: evil"},
+        {"accessToken": "é"},
+        {"wabaId": "x"},
+        {"settings": {"limits": {"messagesPerSecond": 0}}},
+        {"settings": {"limits": {"messagesPerSecond": 1001}}},
+        {"settings": {"autoReply": {"text": ""}}},
+        {"settings": {"autoReply": {"enabled": "perhaps"}}},
+        {"settings": {"typo": {}}},
+        {"typo": 1},
+        {"status": "active"},
+    ],
+)
+def test_a_bad_registration_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        RegisterGiven.model_validate({**REGISTER, **change})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"to": ""},
+        {"to": 919012345678},
+        {"to": None},
+        {"to": "9" * 33},
+        {"text": ""},
+        {"text": "x" * 4097},
+        {"text": "\ud800"},
+        {"text": {"body": "x"}},
+        {"idempotency_key": ""},
+        {"idempotency_key": "k" * 257},
+        {"idempotency_key": "\udfff"},
+        {"biz_opaque_callback_data": "mine"},
+    ],
+)
+def test_a_bad_send_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        SendGiven.model_validate({**SEND, **change})
+
+
+def test_a_shown_tenant_says_whether_there_is_a_secret_and_no_more(
+    make_tenant: Callable[..., Tenant],
+) -> None:
+    tenant = make_tenant(app_secret=SealedSecret(1, b"sealed-app-secret"))
+    shown = show_tenant(tenant).model_dump_json(by_alias=True)
+    assert '"hasAppSecret":true' in shown
+    for secret in ("sealed", "wrapped", "Token", "dataKey", "local-1"):
+        assert secret not in shown
+        assert secret not in repr(tenant) or secret == "Token"

@@ -1,0 +1,17 @@
+"""Tenants' settings survive storing, and what is missing has its default."""
+
+from manyline.tenants.models import DEFAULT_REPLY, AutoReply, Limits, TenantSettings
+
+
+def test_settings_survive_storing() -> None:
+    settings = TenantSettings(AutoReply(enabled=False, text="hi"), Limits(messages_per_second=7))
+    assert TenantSettings.from_document(settings.to_document()) == settings
+
+
+def test_what_is_missing_has_its_default() -> None:
+    for document in ({}, {"autoReply": {}, "limits": {}}, {"autoReply": None, "limits": None}):
+        settings = TenantSettings.from_document(document)
+        assert settings == TenantSettings()
+    assert settings.auto_reply.text == DEFAULT_REPLY == "thanks for reaching us\n- team <tenant.name>"
+    assert settings.limits.messages_per_second == 80
+    assert settings.auto_reply.enabled

@@ -50,8 +50,10 @@ INDEXES = [
         partialFilterExpression={"idempotencyKey": {"$exists": True}},
     ),
     IndexModel([("tenantId", ASCENDING), ("seq", DESCENDING)], name="newest"),
+    # Not by tenant: jobs ask for the lines of any tenants at once, and a conversation's id is its
+    # own. With the tenant in front, 50 lines of 50 tenants cost 100 µs each to look up, not 12.
     IndexModel(
-        [("tenantId", ASCENDING), ("conversationId", ASCENDING), ("seq", ASCENDING)],
+        [("conversationId", ASCENDING), ("seq", ASCENDING)],
         name="line",
         partialFilterExpression={"dueAt": {"$exists": True}},
     ),

@@ -162,8 +162,7 @@ class Deliverer:
         """Those that are first in their recipient's line; the others are noted as behind."""
         if not candidates:
             return []
-        lines = [(message.tenant_id, message.conversation_id) for message in candidates]
-        first = await self._outbox.heads(lines)
+        first = await self._outbox.heads([message.conversation_id for message in candidates])
         heads = []
         for message in candidates:
             if first.get(message.conversation_id) == message.id:

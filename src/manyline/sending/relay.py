@@ -53,8 +53,8 @@ class Relay:
         At most 1,000 numbers, the longest waiting first: the others have their turn next.
         """
         now = self._clock.now()
-        oldest = await self._outbox.oldest_due()
-        late = sorted((due, tenant_id) for tenant_id, due in oldest.items() if due < now)
+        oldest = await self._outbox.oldest_due(before=now)
+        late = sorted((due, tenant_id) for tenant_id, due in oldest.items())
         for _, tenant_id in late:
             await self._expire(tenant_id, now)
         overdue = [tenant_id for due, tenant_id in late if due < now - OVERDUE]

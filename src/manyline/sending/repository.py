@@ -20,6 +20,9 @@ from manyline.messages.states import RANK, MessageStatus
 from manyline.sending.models import Claim, Failed, InDoubt, Requeued, Sent, Settlement, Waiting
 
 UNSETTLED = {"$exists": True}
+LOWEST_ID = ObjectId(bytes(12))
+LINE_ORDER = [("conversationId", 1), ("seq", 1)]
+SHORT_LINE = 4
 PENDING_FIELDS = dict.fromkeys(
     (
         "tenantId",
@@ -81,16 +84,14 @@ class OutboxRepository:
             )
         return found["dueAt"] if found else None
 
-    async def heads(self, lines: Sequence[tuple[ObjectId, ObjectId]]) -> dict[ObjectId, ObjectId]:
-        """Per (tenant, conversation): the id of its first unsettled message, by conversation."""
-        found = await self._first_unsettled(lines, {"_id": True})
-        return {document["_id"]: document["first"]["_id"] for document in found}
+    async def heads(self, conversation_ids: Sequence[ObjectId]) -> dict[ObjectId, ObjectId]:
+        """Per conversation: the id of its first unsettled message."""
+        found = await self._first_unsettled(conversation_ids, ("_id",))
+        return {document["conversationId"]: document["_id"] for document in found}
 
-    async def next_in_line(self, lines: Sequence[tuple[ObjectId, ObjectId]]) -> list[Waiting]:
-        """Per (tenant, conversation): its first unsettled message, where that one is queued."""
-        fields = {"_id": True, "tenantId": True, "status": True, "dueAt": True, "behind": True}
-        found = await self._first_unsettled(lines, fields)
-        firsts = [document["first"] for document in found]
+    async def next_in_line(self, conversation_ids: Sequence[ObjectId]) -> list[Waiting]:
+        """Per conversation: its first unsettled message, where that one is queued."""
+        fields = ("tenantId", "status", "dueAt", "behind")
         return [
             Waiting(
                 message_id=first["_id"],
@@ -98,7 +99,7 @@ class OutboxRepository:
                 due_at=first["dueAt"],
                 behind=first.get("behind", False),
             )
-            for first in firsts
+            for first in await self._first_unsettled(conversation_ids, fields)
             if first["status"] == MessageStatus.QUEUED
         ]
 
@@ -181,11 +182,15 @@ class OutboxRepository:
                     {"$set": {"dueAt": now}, "$unset": {"behind": ""}},
                 )
 
-    async def oldest_due(self) -> dict[ObjectId, datetime]:
-        """Per tenant with anything unsettled: its earliest `dueAt`; one index seek per tenant."""
+    async def oldest_due(self, *, before: datetime) -> dict[ObjectId, datetime]:
+        """Per tenant with an unsettled message due before then: its earliest `dueAt`.
+
+        The bounds let MongoDB skip from tenant to tenant in the index: one key read per tenant,
+        no document, however long the backlogs are.
+        """
         # all tenants: the relay's scan.
         pipeline: list[Document] = [
-            {"$match": {"dueAt": UNSETTLED}},
+            {"$match": {"tenantId": {"$gte": LOWEST_ID}, "dueAt": {"$lt": before}}},
             {"$sort": {"tenantId": 1, "dueAt": 1}},
             {"$group": {"_id": "$tenantId", "oldest": {"$first": "$dueAt"}}},
         ]
@@ -212,22 +217,28 @@ class OutboxRepository:
             ]
 
     async def _first_unsettled(
-        self, lines: Sequence[tuple[ObjectId, ObjectId]], fields: Document
+        self, conversation_ids: Sequence[ObjectId], fields: Sequence[str]
     ) -> list[Document]:
-        query = {
-            "tenantId": {"$in": list({tenant_id for tenant_id, _ in lines})},
-            "conversationId": {"$in": list({conversation_id for _, conversation_id in lines})},
-            "dueAt": UNSETTLED,
-        }
-        kept = {name: f"${name}" for name in fields}
-        pipeline: list[Document] = [
-            {"$match": query},
-            {"$sort": {"tenantId": 1, "conversationId": 1, "seq": 1}},
-            {"$group": {"_id": "$conversationId", "first": {"$first": kept}}},
-        ]
+        """The head of each line. Lines are short; behind a long one, the rest are asked singly."""
+        # all tenants: a conversation's id is its own, and a job carries those of any tenants.
+        wanted = set(conversation_ids)
+        shown = dict.fromkeys(("conversationId", *fields), True)
+        most = SHORT_LINE * len(wanted)
+        heads: dict[ObjectId, Document] = {}
+        query: Document = {"conversationId": {"$in": list(wanted)}, "dueAt": UNSETTLED}
         with store_errors():
-            found = await self._messages.aggregate(pipeline, hint="line")
-            return [document async for document in found]
+            found = self._messages.find(query, shown, hint="line")
+            read = 0
+            async for document in found.sort(LINE_ORDER).limit(most):
+                heads.setdefault(document["conversationId"], document)
+                read += 1
+            hidden = wanted - heads.keys() if read == most else set()
+            for conversation_id in hidden:
+                query = {"conversationId": conversation_id, "dueAt": UNSETTLED}
+                head = await self._messages.find_one(query, shown, sort=LINE_ORDER, hint="line")
+                if head is not None:
+                    heads[conversation_id] = head
+        return list(heads.values())
 
 
 def _settled(settlement: Requeued | Failed | InDoubt) -> UpdateOne:

@@ -63,11 +63,10 @@ class Settler:
     async def wake_lines(self, settlements: Sequence[Settlement]) -> None:
         """Wake the messages that stood behind settled ones, now that they lead their lines."""
         messages = [settlement.claim.message for settlement in settlements]
-        lines = [(message.tenant_id, message.conversation_id) for message in messages]
-        if not lines:
+        if not messages:
             return
         now = self._clock.now()
-        following = await self._outbox.next_in_line(lines)
+        following = await self._outbox.next_in_line([m.conversation_id for m in messages])
         await self._outbox.unpark([w.message_id for w in following if w.behind], now=now)
         number_of = {message.tenant_id: message.phone_number_id for message in messages}
         self._wakes.wake(

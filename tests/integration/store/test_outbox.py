@@ -1,0 +1,228 @@
+"""Claims and settlements: each transition is one conditional update, and a late one is harmless."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from bson import ObjectId
+
+from manyline.messages.models import Message
+from manyline.sending.models import Claim, Failed, InDoubt, Requeued, Sent, Settlement
+
+TENANT = ObjectId()
+LEASE = timedelta(seconds=30)
+
+
+class Scene:
+    def __init__(self, outbox: Any, messages: Any, insert: Any, clock: Any) -> None:
+        self.outbox, self.messages, self.insert, self.clock = outbox, messages, insert, clock
+
+    async def claims(self, *ids: ObjectId, owner: str = "w/1") -> list[Claim]:
+        """Claims asked for, as a worker does."""
+        pending = await self.outbox.find_queued(ids)
+        now = self.clock.now()
+        asked = [Claim(message=p, owner=owner, expires_at=now + LEASE) for p in pending]
+        won: list[Claim] = await self.outbox.claim(asked, now=now) if asked else []
+        return won
+
+    async def claimed(self, **changes: Any) -> Claim:
+        message = await self.insert(TENANT, **changes)
+        [claim] = await self.claims(message.id)
+        return claim
+
+    async def settle(self, *settlements: Settlement) -> None:
+        await self.outbox.settle(settlements)
+
+    async def stored(self, claim: Claim) -> Message:
+        message: Message = await self.messages.get(TENANT, claim.message.id)
+        return message
+
+    def sent(self, claim: Claim, wamid: str = "wamid.1") -> Sent:
+        return Sent(claim=claim, wamid=wamid, at=self.clock.now())
+
+    def requeued(self, claim: Claim, *, counts: bool = False) -> Requeued:
+        later = self.clock.now() + timedelta(seconds=5)
+        return Requeued(claim=claim, due_at=later, counts=counts, error={"title": "not now"})
+
+    def failed(self, claim: Claim) -> Failed:
+        return Failed(claim=claim, at=self.clock.now(), error={"title": "no"})
+
+    def in_doubt(self, claim: Claim) -> InDoubt:
+        return InDoubt(claim=claim, at=self.clock.now(), reason="who knows")
+
+
+@pytest.fixture
+def scene(outbox: Any, messages: Any, insert: Any, clock: Any) -> Scene:
+    return Scene(outbox, messages, insert, clock)
+
+
+async def test_of_many_who_claim_a_message_one_wins(scene: Scene) -> None:
+    ids = [(await scene.insert(TENANT)).id for _ in range(20)]
+    pending = await scene.outbox.find_queued(ids)
+    now = scene.clock.now()
+    won = await asyncio.gather(
+        *(
+            scene.outbox.claim(
+                [Claim(message=p, owner=f"w/{n}", expires_at=now + LEASE) for p in pending], now=now
+            )
+            for n in range(8)
+        )
+    )
+    claimed = [claim.message.id for claims in won for claim in claims]
+    assert sorted(claimed) == sorted(ids)
+    assert await scene.outbox.find_queued(ids) == []
+
+
+async def test_a_sent_message_leaves_the_outbox(scene: Scene) -> None:
+    claim = await scene.claimed()
+    await scene.settle(scene.sent(claim))
+    message = await scene.stored(claim)
+    assert (message.status, message.wamid, message.attempts) == ("sent", "wamid.1", 1)
+    assert message.error is None
+    assert await scene.outbox.oldest_due() == {}
+
+
+async def test_an_attempt_counts_and_a_wait_does_not(scene: Scene) -> None:
+    claim = await scene.claimed()
+    await scene.settle(scene.requeued(claim, counts=True))
+    assert (await scene.stored(claim)).attempts == 1
+    [again] = await scene.claims(claim.message.id, owner="w/2")
+    await scene.settle(scene.requeued(again))
+    message = await scene.stored(claim)
+    assert (message.status, message.attempts) == ("queued", 1)
+    assert message.next_attempt_at == scene.clock.now() + timedelta(seconds=5)
+    assert message.error == {"title": "not now"}
+
+
+@pytest.mark.parametrize("kind", ["sent", "requeued", "failed", "in_doubt"])
+async def test_a_late_settlement_of_a_claim_that_is_over_changes_nothing(
+    scene: Scene, kind: str
+) -> None:
+    """It was queued again and claimed anew; only the new claim may settle it."""
+    old = await scene.claimed()
+    await scene.settle(scene.requeued(old))
+    await scene.settle(getattr(scene, kind)(old))
+    queued = await scene.stored(old)
+    assert (queued.status, queued.wamid) == ("queued", None)
+    [new] = await scene.claims(old.message.id, owner="w/2")
+    if kind != "sent":  # An answer of Graph is true whoever brings it.
+        await scene.settle(getattr(scene, kind)(old))
+        assert (await scene.stored(old)).status == "sending"
+    await scene.settle(scene.sent(new, "wamid.new"))
+    assert (await scene.stored(old)).wamid == "wamid.new"
+    for late in ("requeued", "failed", "in_doubt", "sent"):
+        await scene.settle(getattr(scene, late)(old))
+        message = await scene.stored(old)
+        assert (message.status, message.wamid) == ("sent", "wamid.new")
+
+
+async def test_from_doubt_graphs_answer_still_counts(scene: Scene) -> None:
+    claim = await scene.claimed()
+    await scene.settle(scene.in_doubt(claim))
+    doubted = await scene.stored(claim)
+    assert (doubted.status, doubted.error) == ("in_doubt", {"title": "who knows"})
+    assert await scene.outbox.oldest_due() == {}
+    await scene.settle(scene.failed(claim))
+    assert (await scene.stored(claim)).status == "in_doubt"
+    await scene.settle(scene.sent(claim))
+    message = await scene.stored(claim)
+    assert (message.status, message.error) == ("sent", None)
+
+
+async def test_a_wamid_that_another_message_has_still_settles_and_spoils_no_neighbour(
+    scene: Scene,
+) -> None:
+    first, second, third = [await scene.claimed() for _ in range(3)]
+    await scene.settle(scene.sent(first, "wamid.1"))
+    await scene.settle(scene.sent(second, "wamid.1"), scene.sent(third, "wamid.3"))
+    stored = [await scene.stored(claim) for claim in (first, second, third)]
+    assert [message.status for message in stored] == ["sent"] * 3
+    assert [message.wamid for message in stored] == ["wamid.1", None, "wamid.3"]
+
+
+async def test_only_an_expired_lease_is_expired(scene: Scene) -> None:
+    claim = await scene.claimed()
+    other = await scene.insert(TENANT)
+    assert await scene.outbox.expired(TENANT, now=scene.clock.now() + LEASE, limit=10) == []
+    after = scene.clock.now() + LEASE + timedelta(milliseconds=1)
+    [expired] = await scene.outbox.expired(TENANT, now=after, limit=10)
+    assert (expired.message.id, expired.owner) == (claim.message.id, claim.owner)
+    assert await scene.outbox.expired(ObjectId(), now=after, limit=10) == []
+    assert other.id != expired.message.id
+
+
+async def test_the_first_unsettled_leads_its_line(scene: Scene) -> None:
+    line, other = ObjectId(), ObjectId()
+    first, second, third = [await scene.insert(TENANT, conversation_id=line) for _ in range(3)]
+    single = await scene.insert(TENANT, conversation_id=other)
+    lines = [(TENANT, line), (TENANT, other)]
+
+    async def heads() -> dict[ObjectId, ObjectId]:
+        found: dict[ObjectId, ObjectId] = await scene.outbox.heads(lines)
+        return found
+
+    assert await heads() == {line: first.id, other: single.id}
+    [claim] = await scene.claims(first.id)
+    assert (await heads())[line] == first.id
+    following = await scene.outbox.next_in_line([(TENANT, line)])
+    assert following == []  # Its head is under way.
+    await scene.settle(scene.requeued(claim))
+    assert (await heads())[line] == first.id
+    [again] = await scene.claims(first.id, owner="w/2")
+    await scene.settle(scene.in_doubt(again))
+    assert (await heads())[line] == second.id
+    [following] = await scene.outbox.next_in_line([(TENANT, line)])
+    assert following.message_id == second.id
+    [claim] = await scene.claims(second.id)
+    await scene.settle(scene.failed(claim))
+    assert (await heads())[line] == third.id
+    assert await scene.outbox.heads([(ObjectId(), line)]) == {}
+
+
+async def test_due_is_what_waits_and_whose_time_has_come(scene: Scene) -> None:
+    now = scene.clock.now()
+    early = await scene.insert(TENANT)
+    scene.clock.advance(seconds=10)
+    late = await scene.insert(TENANT)
+    await scene.insert(ObjectId())
+    [claim] = await scene.claims((await scene.insert(TENANT)).id)
+    due = await scene.outbox.due(TENANT, now=now + timedelta(seconds=1), limit=10)
+    assert [message.id for message in due] == [early.id]
+    due = await scene.outbox.due(TENANT, now=now + timedelta(hours=1), limit=10)
+    assert [message.id for message in due] == [early.id, late.id]
+    assert await scene.outbox.next_due(TENANT, after=now) == now + timedelta(seconds=10)
+    assert await scene.outbox.next_due(TENANT, after=now + timedelta(hours=1)) is None
+    assert claim.message.id not in {message.id for message in due}
+
+
+async def test_oldest_due_tells_each_tenants_own(scene: Scene) -> None:
+    other = ObjectId()
+    first = scene.clock.now()
+    await scene.insert(TENANT)
+    scene.clock.advance(seconds=5)
+    for tenant_id in (TENANT, other):
+        for _ in range(3):
+            await scene.insert(tenant_id)
+    assert await scene.outbox.oldest_due() == {
+        TENANT: first,
+        other: first + timedelta(seconds=5),
+    }
+
+
+async def test_parked_behind_and_brought_back(scene: Scene) -> None:
+    line = ObjectId()
+    first, second = [await scene.insert(TENANT, conversation_id=line) for _ in range(2)]
+    now = scene.clock.now()
+    follower = await scene.outbox.find_queued([second.id])
+    await scene.outbox.park_behind(follower, until=now + timedelta(minutes=1))
+    due = await scene.outbox.due(TENANT, now=now, limit=10)
+    assert [message.id for message in due] == [first.id]
+    assert await scene.outbox.next_due(TENANT, after=now) is None
+    [claim] = await scene.claims(first.id)
+    await scene.settle(scene.sent(claim))
+    [following] = await scene.outbox.next_in_line([(TENANT, line)])
+    assert following.behind
+    await scene.outbox.unpark([following.message_id], now=now)
+    [back] = await scene.outbox.due(TENANT, now=now, limit=10)
+    assert (back.id, back.behind) == (second.id, False)

@@ -14,6 +14,8 @@ from manyline.base.ids import new_token
 from manyline.conversations.repository import ConversationRepository
 from manyline.customers.repository import CustomerRepository
 from manyline.customers.service import CustomerService
+from manyline.events.hub import EventHub
+from manyline.events.repository import ChangeRepository
 from manyline.inbound.commit import InboundCommit
 from manyline.inbound.receive import Receiver
 from manyline.inbound.repository import (
@@ -89,6 +91,9 @@ class ApiRuntime:
     receiver: Receiver
     acceptor: Acceptor
     messages: MessageRepository
+    conversations: ConversationRepository
+    customers: CustomerRepository
+    events: EventHub
     http_metrics: HttpMetrics
 
 
@@ -110,7 +115,8 @@ async def open_api(settings: Settings, *, progress: Progress) -> AsyncIterator[A
     async with _open_foundation(settings, role="api", progress=progress) as foundation:
         metrics = InboundMetrics(foundation.registry)
         database = foundation.mongo.database
-        customers = CustomerService(repository=CustomerRepository(database), clock=foundation.clock)
+        people = CustomerRepository(database)
+        customers = CustomerService(repository=people, clock=foundation.clock)
         conversations = ConversationRepository(database)
         messages = MessageRepository(database)
         commit = InboundCommit(
@@ -138,13 +144,22 @@ async def open_api(settings: Settings, *, progress: Progress) -> AsyncIterator[A
             clock=foundation.clock,
             metrics=metrics,
         )
+        events = EventHub(
+            changes=ChangeRepository(database),
+            messages=messages,
+            tenants=TenantRepository(database),
+        )
         yield ApiRuntime(
             foundation=foundation,
             receiver=receiver,
             acceptor=acceptor,
             messages=messages,
+            conversations=conversations,
+            customers=people,
+            events=events,
             http_metrics=HttpMetrics(foundation.registry),
         )
+        await events.close()
         await commit.drained()
         await acceptor.drained()
 
@@ -294,6 +309,7 @@ async def _ensure_indexes(mongo: Mongo, heartbeats: Heartbeats) -> None:
     database = mongo.database
     await TenantRepository(database).ensure_indexes()
     await CustomerRepository(database).ensure_indexes()
+    await ConversationRepository(database).ensure_indexes()
     await MessageRepository(database).ensure_indexes()
     await ParkedStatusRepository(database).ensure_indexes()
     await QuarantineRepository(database).ensure_indexes()

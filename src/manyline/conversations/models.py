@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 
 from bson import ObjectId
 
+from manyline.base.errors import ManylineError
+
 # Free-form messages may be sent for 24 hours after the customer's last one (Meta's rule).
 WINDOW = timedelta(hours=24)
 PREVIEW_LENGTH = 120
@@ -22,3 +24,45 @@ class Turn:
     at: datetime
     preview: str
     inbound: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LastMessage:
+    """What was said last, either way."""
+
+    at: datetime
+    direction: str
+    preview: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A stored conversation; what was said in it since `read_at` is unread."""
+
+    id: ObjectId
+    tenant_id: ObjectId
+    status: str
+    last_message: LastMessage
+    created_at: datetime
+    last_inbound_at: datetime | None = None
+    window_expires_at: datetime | None = None
+    read_at: datetime | None = None
+    assignee: str | None = None
+
+    @property
+    def may_be_unread(self) -> bool:
+        """Whether the customer wrote anything since it was read."""
+        if self.last_inbound_at is None:
+            return False
+        return self.read_at is None or self.last_inbound_at > self.read_at
+
+
+class ConversationNotFoundError(ManylineError):
+    """This tenant has no such conversation."""
+
+    code = "conversation_not_found"
+
+
+def hour_of(moment: datetime) -> datetime:
+    """The hour that a moment lies in, the coarse key by which conversations are listed."""
+    return moment.replace(minute=0, second=0, microsecond=0)

@@ -27,3 +27,20 @@ def identity_of(*, phone: str | None, user_id: str | None) -> str:
     if user_id is not None:
         return f"bsuid:{user_id}"
     raise ValueError("a person has a phone number or a user id")
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A stored customer."""
+
+    id: ObjectId
+    tenant_id: ObjectId
+    identities: tuple[str, ...]
+    created_at: datetime
+    wa_id: str | None = None
+    """E.164 with `+`; None for somebody who is known by a user id alone."""
+    user_id: str | None = None
+    username: str | None = None
+    name: str | None = None
+    last_seen_at: datetime | None = None
+    opted_out_at: datetime | None = None

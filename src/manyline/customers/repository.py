@@ -5,16 +5,19 @@ from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
-from pymongo import ASCENDING, IndexModel, UpdateOne
+from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 from pymongo.errors import BulkWriteError
 
-from manyline.customers.models import Sighting
+from manyline.base.paging import Page, decode_cursor, encode_cursor
+from manyline.customers.models import Customer, Sighting
 from manyline.infra.mongo import Collection, Database, Document, duplicate_keys, store_errors
 
 INDEXES = [
     IndexModel(
         [("tenantId", ASCENDING), ("identities", ASCENDING)], unique=True, name="identities"
     ),
+    # Written once for each customer: no message changes what it is made of.
+    IndexModel([("tenantId", ASCENDING), ("_id", DESCENDING)], name="newest"),
 ]
 
 Key = tuple[ObjectId, str]
@@ -76,6 +79,29 @@ class CustomerRepository:
             with store_errors():
                 await self._customers.bulk_write(updates, ordered=False)
 
+    async def list_page(
+        self, tenant_id: ObjectId, *, limit: int, cursor: str | None
+    ) -> Page[Customer]:
+        """A tenant's customers, the last met first."""
+        query: Document = {"tenantId": tenant_id}
+        if cursor:
+            query["_id"] = {"$lt": ObjectId(decode_cursor(cursor, size=12))}
+        with store_errors():
+            found = self._customers.find(query).sort("_id", DESCENDING).limit(limit + 1)
+            customers = [_from_document(document) async for document in found]
+        more = len(customers) > limit
+        customers = customers[:limit]
+        return Page(customers, encode_cursor(customers[-1].id.binary) if more else None)
+
+    async def by_ids(
+        self, tenant_id: ObjectId, customer_ids: Iterable[ObjectId]
+    ) -> dict[ObjectId, Customer]:
+        """Those of these customers that are the tenant's."""
+        query = {"tenantId": tenant_id, "_id": {"$in": list(customer_ids)}}
+        with store_errors():
+            found = self._customers.find(query)
+            return {document["_id"]: _from_document(document) async for document in found}
+
 
 def _new_customer(sighting: Sighting, now: datetime) -> Document:
     kind, _, value = sighting.identity.partition(":")
@@ -96,3 +122,18 @@ def _seen(sighting: Sighting) -> Document:
     if sighting.name is not None:
         update["$set"] = {"name": sighting.name}
     return update
+
+
+def _from_document(document: Document) -> Customer:
+    return Customer(
+        id=document["_id"],
+        tenant_id=document["tenantId"],
+        identities=tuple(document["identities"]),
+        created_at=document["createdAt"],
+        wa_id=document.get("waId"),
+        user_id=document.get("userId"),
+        username=document.get("username"),
+        name=document.get("name"),
+        last_seen_at=document.get("lastSeenAt"),
+        opted_out_at=document.get("optedOutAt"),
+    )

@@ -36,8 +36,11 @@ from manyline.infra.connecting import keep_trying
 DEFAULT_DATABASE = "pocdb"
 DUPLICATE_KEY = 11000
 REFUSED_CODES = frozenset({13, 18})  # Unauthorized, AuthenticationFailed
-OPERATION_TIMEOUT_MS = 10_000
+# A store that is away is told apart in three seconds, one that hangs in ten. PyMongo's `timeoutMS`
+# is left out: with it, the wait for a server is as long as for an answer.
 SELECTION_TIMEOUT_MS = 3_000
+ANSWER_TIMEOUT_MS = 10_000
+MAJORITY_TIMEOUT_MS = 8_000
 CLOCK_INTERVAL_SECONDS = 30.0
 
 Document = dict[str, Any]
@@ -64,7 +67,7 @@ def open_mongo(uri: str, *, app_name: str) -> Mongo:
             uri,
             tz_aware=True,
             appname=app_name,
-            timeoutMS=OPERATION_TIMEOUT_MS,
+            socketTimeoutMS=ANSWER_TIMEOUT_MS,
             serverSelectionTimeoutMS=SELECTION_TIMEOUT_MS,
             connectTimeoutMS=SELECTION_TIMEOUT_MS,
             maxPoolSize=50,
@@ -80,7 +83,7 @@ def open_mongo(uri: str, *, app_name: str) -> Mongo:
     database = client.get_database(
         name,
         codec_options=CodecOptions(tz_aware=True, tzinfo=UTC),
-        write_concern=WriteConcern("majority"),
+        write_concern=WriteConcern("majority", wtimeout=MAJORITY_TIMEOUT_MS),
     )
     return Mongo(client=client, database=database)
 

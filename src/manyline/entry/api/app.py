@@ -6,6 +6,9 @@ from starlette.types import ASGIApp
 
 from manyline.entry.api import problems
 from manyline.entry.api.layers import BoundedBody, OperatorDoor, RequestContext
+from manyline.entry.api.routes.conversations import conversation_routes
+from manyline.entry.api.routes.customers import customer_routes
+from manyline.entry.api.routes.events import event_routes
 from manyline.entry.api.routes.health import health_routes
 from manyline.entry.api.routes.messages import message_routes
 from manyline.entry.api.routes.tenants import tenant_routes
@@ -27,6 +30,17 @@ def build_app(runtime: ApiRuntime) -> ASGIApp:
     app.include_router(health_routes(foundation))
     app.include_router(tenant_routes(foundation.tenants, foundation.directory, foundation.wakes))
     app.include_router(message_routes(runtime.acceptor, runtime.messages, foundation.directory))
+    app.include_router(
+        conversation_routes(
+            runtime.conversations,
+            runtime.customers,
+            runtime.messages,
+            foundation.directory,
+            foundation.clock,
+        )
+    )
+    app.include_router(customer_routes(runtime.customers, foundation.directory))
+    app.include_router(event_routes(runtime.events, foundation.directory))
     webhook = WebhookDoor(
         app, receiver=runtime.receiver, verify_token=_plain(settings.verify_token)
     )

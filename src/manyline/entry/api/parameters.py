@@ -26,6 +26,7 @@ _AnyObjectId = Annotated[
 
 TenantId = Annotated[_AnyObjectId, Path(alias="tenantId")]
 MessageId = Annotated[_AnyObjectId, Path(alias="messageId")]
+ConversationId = Annotated[_AnyObjectId, Path(alias="conversationId")]
 Limit = Annotated[int, Query(ge=1, le=100, description="How many items at the most.")]
 Cursor = Annotated[
     str | None,

@@ -16,6 +16,8 @@ from starlette.responses import Response
 from manyline.base.batching import OverloadedError
 from manyline.base.errors import ManylineError, StoreUnavailableError
 from manyline.base.paging import BadCursorError
+from manyline.conversations.models import ConversationNotFoundError
+from manyline.events.models import EventsUnavailableError
 from manyline.inbound.models import BadSignatureError
 from manyline.infra.documents import UnstorableError
 from manyline.messages.models import MessageNotFoundError
@@ -38,6 +40,8 @@ STATUS_OF: dict[type[ManylineError], int] = {
     BadCursorError: 400,
     BadRecipientError: 422,
     BadSignatureError: 401,
+    ConversationNotFoundError: 404,
+    EventsUnavailableError: 503,
     IdempotencyConflictError: 422,
     MalformedWebhookError: 400,
     MessageNotFoundError: 404,

@@ -3,10 +3,13 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from manyline.conversations.models import Conversation
+from manyline.customers.models import Customer
 from manyline.messages.models import Message
+from manyline.messages.states import MessageStatus
 from manyline.tenants.models import (
     AutoReply,
     Limits,
@@ -101,6 +104,12 @@ class SendGiven(Given):
     idempotency_key: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
 
 
+class ReadGiven(Given):
+    """Up to when a conversation was read; without it, now."""
+
+    read_at: AwareDatetime | None = None
+
+
 class RegisteredShown(Shown):
     """The answer to a registration."""
 
@@ -155,6 +164,54 @@ class MessageShown(Shown):
     created_at: Moment
 
 
+class StatusShown(Shown):
+    """A message has reached a status."""
+
+    message_id: str
+    conversation_id: str
+    status: str
+    at: Moment | None
+    wa_message_id: str | None
+    error: dict[str, Any] | None
+
+
+class CustomerShown(Shown):
+    """A customer; `waId` is missing for somebody who is known by a user id alone."""
+
+    customer_id: str
+    conversation_id: str
+    wa_id: str | None
+    user_id: str | None
+    username: str | None
+    name: str | None
+    last_seen_at: Moment | None
+    opted_out_at: Moment | None
+    created_at: Moment
+
+
+class LastMessageShown(Shown):
+    """What was said last; the preview is its first 120 characters."""
+
+    at: Moment
+    direction: str
+    preview: str
+
+
+class ConversationShown(Shown):
+    """A conversation; `unread` counts the customer's messages since `readAt`, up to 100."""
+
+    conversation_id: str
+    status: str
+    customer: CustomerShown | None
+    last_message: LastMessageShown
+    last_inbound_at: Moment | None
+    window_expires_at: Moment | None
+    read_at: Moment | None
+    unread: int
+    assignee: str | None
+    created_at: Moment
+
+
 class PageShown(Shown, Generic[Item]):
     """A page of a list, newest first."""
 
@@ -200,4 +257,50 @@ def show_message(message: Message) -> MessageShown:
         error=message.error,
         pricing=message.pricing,
         created_at=message.created_at,
+    )
+
+
+def show_status(message: Message, status: MessageStatus) -> StatusShown:
+    """What is told of a message that has reached a status."""
+    return StatusShown(
+        message_id=str(message.id),
+        conversation_id=str(message.conversation_id),
+        status=status,
+        at=message.status_at.get(status),
+        wa_message_id=message.wamid,
+        error=message.error,
+    )
+
+
+def show_customer(customer: Customer) -> CustomerShown:
+    """A customer as the API answers it; the conversation goes by the customer's id."""
+    return CustomerShown(
+        customer_id=str(customer.id),
+        conversation_id=str(customer.id),
+        wa_id=customer.wa_id,
+        user_id=customer.user_id,
+        username=customer.username,
+        name=customer.name,
+        last_seen_at=customer.last_seen_at,
+        opted_out_at=customer.opted_out_at,
+        created_at=customer.created_at,
+    )
+
+
+def show_conversation(
+    conversation: Conversation, customer: Customer | None, unread: int
+) -> ConversationShown:
+    """A conversation as the API answers it."""
+    last = conversation.last_message
+    return ConversationShown(
+        conversation_id=str(conversation.id),
+        status=conversation.status,
+        customer=show_customer(customer) if customer else None,
+        last_message=LastMessageShown(at=last.at, direction=last.direction, preview=last.preview),
+        last_inbound_at=conversation.last_inbound_at,
+        window_expires_at=conversation.window_expires_at,
+        read_at=conversation.read_at,
+        unread=unread,
+        assignee=conversation.assignee,
+        created_at=conversation.created_at,
     )

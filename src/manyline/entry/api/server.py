@@ -6,7 +6,7 @@ uvicorn, measured against granian on the webhook's shape: 50 µs of CPU a reques
 import asyncio
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
@@ -61,7 +61,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         )
         settle_memory()
         log.info("api.ready", port=listener.getsockname()[1])
-        await _until_stopped(_Server(config), listener, runtime.foundation.background)
+        server = _Server(config, before_stop=runtime.events.stop)
+        await _until_stopped(server, listener, runtime.foundation.background)
     log.info("api.stopped")
 
 
@@ -84,12 +85,17 @@ class _Server(uvicorn.Server):
     """uvicorn's server, which leaves signals to us: it would raise them again when it is done,
     and so end the process before what is open was closed."""
 
+    def __init__(self, config: uvicorn.Config, *, before_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._before_stop = before_stop
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
     def stop(self) -> None:
-        """Take no more requests and finish those that were begun."""
+        """Take no more requests and finish those that were begun; streams of events end."""
+        self._before_stop()
         self.should_exit = True
 
 

@@ -1,0 +1,230 @@
+"""One change stream per process, opened when the first listener comes and closed after the last.
+
+A reader takes changes from the stream; a teller takes whatever the reader has, asks the store once
+for the messages that they name, and hands each listener those of its tenant, in the order of the
+stream.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+import structlog
+from bson import ObjectId
+
+from manyline.base.errors import StoreUnavailableError
+from manyline.events.listener import Listener
+from manyline.events.models import (
+    Change,
+    Event,
+    EventKind,
+    EventsUnavailableError,
+    MessageEvent,
+    PositionLostError,
+    StatusEvent,
+    TenantEvent,
+)
+from manyline.events.repository import ChangeRepository, ChangeStream
+from manyline.messages.repository import MessageRepository
+from manyline.tenants.models import TenantNotFoundError
+from manyline.tenants.repository import TenantRepository
+
+MOST_LISTENERS = 1_000
+MOST_READ_AHEAD = 2_000
+BATCH = 500
+REPLAYS_AT_ONCE = 4
+STORE_AWAY_WAIT_SECONDS = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class EventHub:
+    """`listen`, then `replay` and `Listener.next`, then `leave`."""
+
+    def __init__(
+        self,
+        *,
+        changes: ChangeRepository,
+        messages: MessageRepository,
+        tenants: TenantRepository,
+    ) -> None:
+        self._changes = changes
+        self._messages = messages
+        self._tenants = tenants
+        self._listeners: dict[ObjectId, set[Listener]] = {}
+        self._work: tuple[asyncio.Task[None], ...] = ()
+        self._opening = asyncio.Lock()
+        self._replays = asyncio.Semaphore(REPLAYS_AT_ONCE)
+        self._position = ""
+        self._stopping = False
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether a change stream is open."""
+        return bool(self._work) and not any(task.done() for task in self._work)
+
+    async def listen(self, tenant_id: ObjectId, *, after: str | None = None) -> Listener:
+        """A listener that misses nothing from now on, and nothing since `after` once replayed.
+
+        Raises `EventsUnavailableError` and `StoreUnavailableError`.
+        """
+        if self._stopping:
+            raise EventsUnavailableError("this process is stopping; come again")
+        if sum(map(len, self._listeners.values())) >= MOST_LISTENERS:
+            raise EventsUnavailableError(
+                f"{MOST_LISTENERS} listeners are connected to this process; close some"
+            )
+        listener = Listener(tenant_id, after=after)
+        self._listeners.setdefault(tenant_id, set()).add(listener)
+        try:
+            async with self._opening:
+                if not self.is_reading:
+                    await self._start()
+        except BaseException:
+            self.leave(listener)
+            raise
+        listener.position = self._position
+        return listener
+
+    async def replay(self, listener: Listener) -> AsyncIterator[Event]:
+        """What happened between `listener.after` and its first event, from a stream of its own.
+
+        Raises `PositionLostError` when that is no longer known.
+        """
+        until = listener.position
+        if listener.after is None or listener.after >= until:
+            return
+        async with self._replays:
+            stream = await self._changes.open(after=listener.after)
+            try:
+                position = listener.after
+                while position < until:
+                    change = await stream.next()
+                    position = max(position, change.position)
+                    if change.position <= until:
+                        for event in await self._events([change], {listener.tenant_id}):
+                            yield event
+            finally:
+                await stream.close()
+
+    def leave(self, listener: Listener) -> None:
+        """It is gone; the stream is closed within a second if it was the last one."""
+        listener.end()
+        staying = self._listeners.get(listener.tenant_id, set())
+        staying.discard(listener)
+        if not staying:
+            self._listeners.pop(listener.tenant_id, None)
+
+    def stop(self) -> None:
+        """End every listener; new ones are refused."""
+        self._stopping = True
+        self._end_all()
+
+    async def close(self) -> None:
+        """Stop, and close the stream."""
+        self.stop()
+        async with self._opening:
+            await self._end_work()
+
+    async def _start(self) -> None:
+        await self._end_work()
+        stream = await self._changes.open()
+        self._position = stream.position
+        ahead: asyncio.Queue[Change] = asyncio.Queue(MOST_READ_AHEAD)
+        self._work = (
+            asyncio.create_task(self._read(stream, ahead), name="events-reader"),
+            asyncio.create_task(self._tell(ahead), name="events-teller"),
+        )
+
+    async def _end_work(self) -> None:
+        """PyMongo may turn a cancellation into an error of its own: ask until both are done."""
+        for task in self._work:
+            while not task.done():
+                task.cancel()
+                await asyncio.wait([task], timeout=0.2)
+        self._work = ()
+
+    async def _read(self, stream: ChangeStream, ahead: asyncio.Queue[Change]) -> None:
+        """Until nobody listens; a store that is away is tried again from where it was left."""
+        position = stream.position
+        try:
+            while self._listeners:
+                try:
+                    change = await stream.next()
+                    position = change.position
+                    await ahead.put(change)
+                except StoreUnavailableError:
+                    log.warning("events.store_away")
+                    await asyncio.sleep(STORE_AWAY_WAIT_SECONDS)
+                    stream = await self._reopened(stream, position)
+        except PositionLostError:
+            log.warning("events.position_lost")
+        finally:
+            self._end_all()
+            await stream.close()
+
+    async def _reopened(self, stream: ChangeStream, position: str) -> ChangeStream:
+        try:
+            await stream.close()
+            return await self._changes.open(after=position)
+        except StoreUnavailableError:
+            return stream
+
+    async def _tell(self, ahead: asyncio.Queue[Change]) -> None:
+        while True:
+            changes = [await ahead.get()]
+            while not ahead.empty() and len(changes) < BATCH:
+                changes.append(ahead.get_nowait())
+            for event in await self._patiently(changes):
+                for listener in tuple(self._listeners.get(_tenant_of(event), ())):
+                    listener.offer(event)
+            self._position = changes[-1].position
+            for listener in self._everyone():
+                listener.pass_by(self._position)
+
+    async def _patiently(self, changes: Sequence[Change]) -> list[Event]:
+        while True:
+            try:
+                return await self._events(changes, self._listeners.keys())
+            except StoreUnavailableError:
+                await asyncio.sleep(STORE_AWAY_WAIT_SECONDS)
+
+    async def _events(
+        self, changes: Sequence[Change], tenant_ids: Iterable[ObjectId]
+    ) -> list[Event]:
+        """The changes that concern these tenants, with what they name, in order."""
+        wanted = set(tenant_ids)
+        ours = [one for one in changes if one.tenant_id is None or one.tenant_id in wanted]
+        named = {
+            one.subject: None
+            for one in ours
+            if one.subject is not None and one.kind is not EventKind.TENANT
+        }
+        messages = await self._messages.by_ids(list(wanted), list(named)) if named else {}
+        events: list[Event] = []
+        for change in ours:
+            if change.kind is EventKind.TENANT and change.subject is not None:
+                events += await self._tenant_event(change.position, change.subject)
+            elif change.subject in messages:
+                message = messages[change.subject]
+                if change.status is None:
+                    events.append(MessageEvent(change.position, message))
+                else:
+                    events.append(StatusEvent(change.position, message, change.status))
+        return events
+
+    async def _tenant_event(self, position: str, tenant_id: ObjectId) -> list[Event]:
+        try:
+            return [TenantEvent(position, await self._tenants.get(tenant_id))]
+        except TenantNotFoundError:
+            return []
+
+    def _everyone(self) -> list[Listener]:
+        return [listener for group in self._listeners.values() for listener in group]
+
+    def _end_all(self) -> None:
+        for listener in self._everyone():
+            listener.end()
+
+
+def _tenant_of(event: Event) -> ObjectId:
+    return event.tenant.id if isinstance(event, TenantEvent) else event.message.tenant_id

@@ -20,9 +20,11 @@ from tests.e2e.proof.talk import Load
 TENANTS = 6
 CUSTOMERS = 8
 MESSAGES = 10
+# Every fifth message of a customer is followed by one that the tenant sends.
 TOTAL = TENANTS * CUSTOMERS * MESSAGES * 6 // 5
 AHEAD = 150
 UNDER_WAY = 4
+"""POSTs that Meta must at least have to answer at a kill, or it would prove nothing."""
 
 
 @asynccontextmanager

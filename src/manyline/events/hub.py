@@ -32,6 +32,7 @@ MOST_LISTENERS = 1_000
 MOST_READ_AHEAD = 2_000
 BATCH = 500
 REPLAYS_AT_ONCE = 4
+REPLAY_WAIT_MS = 50
 STORE_AWAY_WAIT_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
@@ -55,12 +56,13 @@ class EventHub:
         self._opening = asyncio.Lock()
         self._replays = asyncio.Semaphore(REPLAYS_AT_ONCE)
         self._position = ""
+        self._reading = False
         self._stopping = False
 
     @property
     def is_reading(self) -> bool:
         """Whether a change stream is open."""
-        return bool(self._work) and not any(task.done() for task in self._work)
+        return self._reading
 
     async def listen(self, tenant_id: ObjectId, *, after: str | None = None) -> Listener:
         """A listener that misses nothing from now on, and nothing since `after` once replayed.
@@ -77,7 +79,7 @@ class EventHub:
         self._listeners.setdefault(tenant_id, set()).add(listener)
         try:
             async with self._opening:
-                if not self.is_reading:
+                if not self._reading:
                     await self._start()
         except BaseException:
             self.leave(listener)
@@ -94,7 +96,7 @@ class EventHub:
         if listener.after is None or listener.after >= until:
             return
         async with self._replays:
-            stream = await self._changes.open(after=listener.after)
+            stream = await self._changes.open(after=listener.after, wait_ms=REPLAY_WAIT_MS)
             try:
                 position = listener.after
                 while position < until:
@@ -129,6 +131,7 @@ class EventHub:
         await self._end_work()
         stream = await self._changes.open()
         self._position = stream.position
+        self._reading = True
         ahead: asyncio.Queue[Change] = asyncio.Queue(MOST_READ_AHEAD)
         self._work = (
             asyncio.create_task(self._read(stream, ahead), name="events-reader"),
@@ -159,7 +162,7 @@ class EventHub:
         except PositionLostError:
             log.warning("events.position_lost")
         finally:
-            self._end_all()
+            self._ended()
             await stream.close()
 
     async def _reopened(self, stream: ChangeStream, position: str) -> ChangeStream:
@@ -170,16 +173,22 @@ class EventHub:
             return stream
 
     async def _tell(self, ahead: asyncio.Queue[Change]) -> None:
-        while True:
-            changes = [await ahead.get()]
-            while not ahead.empty() and len(changes) < BATCH:
-                changes.append(ahead.get_nowait())
-            for event in await self._patiently(changes):
-                for listener in tuple(self._listeners.get(_tenant_of(event), ())):
-                    listener.offer(event)
-            self._position = changes[-1].position
-            for listener in self._everyone():
-                listener.pass_by(self._position)
+        try:
+            while True:
+                changes = [await ahead.get()]
+                while not ahead.empty() and len(changes) < BATCH:
+                    changes.append(ahead.get_nowait())
+                self._hand_out(await self._patiently(changes), changes[-1].position)
+        finally:
+            self._ended()
+
+    def _hand_out(self, events: Sequence[Event], position: str) -> None:
+        for event in events:
+            for listener in self._listeners.get(_tenant_of(event), ()):
+                listener.offer(event)
+        self._position = position
+        for listener in self._everyone():
+            listener.pass_by(position)
 
     async def _patiently(self, changes: Sequence[Change]) -> list[Event]:
         while True:
@@ -220,6 +229,11 @@ class EventHub:
 
     def _everyone(self) -> list[Listener]:
         return [listener for group in self._listeners.values() for listener in group]
+
+    def _ended(self) -> None:
+        """Nobody is told anything any more; the next to listen starts anew. Nothing is awaited."""
+        self._reading = False
+        self._end_all()
 
     def _end_all(self) -> None:
         for listener in self._everyone():

@@ -32,7 +32,7 @@ class Listener:
 
     def offer(self, event: Event) -> None:
         """One more event to be told."""
-        if self.ended.is_set():
+        if self.ended.is_set() or self._was_told(event):
             return
         if len(self._waiting) >= self._most_waiting:
             self.too_slow = True
@@ -41,6 +41,10 @@ class Listener:
             return
         self._waiting.append(event)
         self._news.set()
+
+    def _was_told(self, event: Event) -> bool:
+        """By another process, which was ahead of this one when the reader left it."""
+        return self.after is not None and event.position <= self.after
 
     def pass_by(self, position: str) -> None:
         """Nothing of this tenant's happened up to here, unless something still waits."""

@@ -85,8 +85,8 @@ class ChangeRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def open(self, *, after: str | None = None) -> ChangeStream:
-        """From now on, or from just after a position.
+    async def open(self, *, after: str | None = None, wait_ms: int = WAIT_MS) -> ChangeStream:
+        """From now on, or from just after a position; `next` waits `wait_ms` for a change.
 
         Raises `PositionLostError`, `EventsUnavailableError` and `StoreUnavailableError`.
         """
@@ -95,7 +95,7 @@ class ChangeRepository:
         with _stream_errors():
             return ChangeStream(
                 await self._database.watch(
-                    PIPELINE, resume_after=token, batch_size=BATCH, max_await_time_ms=WAIT_MS
+                    PIPELINE, resume_after=token, batch_size=BATCH, max_await_time_ms=wait_ms
                 )
             )
 

@@ -22,6 +22,7 @@ from tests.e2e.proof.stage import APP_SECRET, Line, Stage
 WEBHOOK = "/whatsapp/webhook"
 PATIENCE = aiohttp.ClientTimeout(total=8)
 ASK_AGAIN_SECONDS = 0.1
+IMPATIENT_SECONDS = 0.5
 SEND_EVERY = 5
 
 
@@ -95,7 +96,8 @@ class Talk:
 class Load:
     """Many talks at once, until each has said so many messages.
 
-    Never more than `ahead` are taken and not yet POSTed, so both ways are busy to the end.
+    While more than `ahead` are taken and not yet POSTed they write slowly, so that both ways are
+    busy until the end.
     """
 
     def __init__(self, stage: Stage, lines: Iterable[Line], *, customers: int, ahead: int) -> None:
@@ -123,7 +125,11 @@ class Load:
                 await self._send(talk, f"order-{talk.customer}-{place:03}")
 
     async def _near_enough(self) -> None:
+        """Wait for Meta to get more POSTs, but not for ever: nobody may be there to send them."""
+        impatient_at = time.monotonic() + IMPATIENT_SECONDS
         while self.taken - len(self._stage.journal) >= self._ahead:
+            if time.monotonic() > impatient_at:
+                return
             await asyncio.sleep(0.01)
 
     async def _say(self, talk: Talk, wamid: str) -> None:

@@ -12,14 +12,14 @@ from manyline.runtime import open_api
 
 
 async def test_a_store_that_never_answers_is_given_up_with_progress() -> None:
-    mongo = open_mongo("mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=50", app_name="test")
+    mongo = open_mongo("mongodb://127.0.0.1:1/", app_name="test")
     told: list[str] = []
     started = time.monotonic()
     with pytest.raises(StoreUnavailableError, match="MongoDB did not answer within"):
         await wait_for_mongo(mongo, seconds=0.5, progress=told.append)
     await mongo.close()
     assert told
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 6
 
 
 async def test_a_wrong_password_is_one_clear_line_without_it(

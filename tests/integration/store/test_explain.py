@@ -35,6 +35,8 @@ async def test_no_collection_scans_and_no_sorting_in_memory(
     # Something to search through, or the planner's choice means nothing.
     one, two = await backend.register("111111"), await backend.register("222222")
     await fill(backend, webhook_of, text_message, (one, two))
+    # By default it keeps a megabyte, and forgets what came first.
+    await database.create_collection("system.profile", capped=True, size=64 * 1024 * 1024)
     await database.command("profile", 2)
     try:
         await exercise(backend, simulator, webhook_of, text_message, database, (one, two))
@@ -55,12 +57,13 @@ async def test_no_collection_scans_and_no_sorting_in_memory(
     assert scans == []
     sorts = [(name, each.get("command")) for name, _, each in told if each.get("hasSortStage")]
     assert sorts == []
-    wasteful = [
-        (name, each.get("command"), each["docsExamined"], each.get("nreturned"))
+    # What a query looks at without answering it grows with the store.
+    wasteful = {
+        (name, *sorted(each["command"].get("filter", each["command"])))
         for name, op, each in told
         if op == "query" and each.get("docsExamined", 0) > 3 * each.get("nreturned", 0) + 20
-    ]
-    assert wasteful == []
+    }
+    assert wasteful == set()
 
 
 async def fill(
@@ -110,14 +113,15 @@ async def exercise(
     worker = await backend.start_worker()
     await backend.until_status(one, dead, "in_doubt")
     await backend.until_status(two, line[-1], "read")
+    # One of the parked statuses finds its message, the other does not.
+    await database.messages.update_one(
+        {"_id": ObjectId(line[0])}, {"$set": {"waMessageId": "wamid.unknown"}}
+    )
+    await database.parked_statuses.update_many({}, {"$set": {"tryAt": past}})
     await worker.statuses.retry_parked()
     await backend.call("GET", "/health/ready")
     for tenant_id in tenants:
         await backend.messages(tenant_id)
         await backend.call("GET", "/tenants?limit=1")
         await backend.patch(tenant_id, name="B")
-    await database.parked_statuses.update_many({}, {"$set": {"waMessageId": "wamid.later"}})
-    await database.messages.update_one(
-        {"_id": ObjectId(line[0])}, {"$set": {"waMessageId": "wamid.later"}}
-    )
     await worker.relay_role.release()

@@ -35,7 +35,7 @@ class EventStream(Response):
         self._hub = hub
         self._listener = listener
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Write until there is nobody to write to, or nothing more to write."""
         writing = asyncio.create_task(self._write(send))
         gone = asyncio.create_task(_disconnected(receive))

@@ -231,9 +231,10 @@ class EventHub:
         return [listener for group in self._listeners.values() for listener in group]
 
     def _ended(self) -> None:
-        """Nobody is told anything any more; the next to listen starts anew. Nothing is awaited."""
-        self._reading = False
-        self._end_all()
+        """The first of the two to end says so, at once; the next to listen starts both anew."""
+        if self._reading:
+            self._reading = False
+            self._end_all()
 
     def _end_all(self) -> None:
         for listener in self._everyone():

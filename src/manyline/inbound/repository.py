@@ -187,10 +187,12 @@ def _raised(change: StatusChange, *, with_wamid: bool = True) -> list[Document]:
         return {"$cond": [counts, new, old]}
 
     at = f"statusAt.{change.status.value}"
+    # Meta tells whole seconds: without a floor, `sent` would seem to come before `sending`.
+    told_at = {"$max": [change.at, "$createdAt", "$statusAt.sending"]}
     fields: Document = {
         "status": if_counts(change.status.value, "$status"),
         "statusRank": if_counts(rank, "$statusRank"),
-        at: {"$min": [f"${at}", change.at]},
+        at: {"$min": [f"${at}", told_at]},
         "dueAt": if_counts("$$REMOVE", "$dueAt"),
         "lease": if_counts("$$REMOVE", "$lease"),
         "behind": if_counts("$$REMOVE", "$behind"),

@@ -28,9 +28,10 @@ async def keep_trying(
             if loop.time() + wait > give_up_at:
                 raise StoreUnavailableError(
                     f"{what} did not answer within {seconds:.0f} s"
-                    f" ({type(error).__name__}); is it running, and is its address right?"
+                    f" ({type(error.__cause__ or error).__name__}); is it running, and is its address right?"
                 ) from None
-            progress(f"{what} does not answer yet ({type(error).__name__}); trying again")
+            cause = type(error.__cause__ or error).__name__
+            progress(f"{what} does not answer yet ({cause}); trying again")
             await asyncio.sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
         else:

@@ -5,6 +5,7 @@ everyone else's jobs never stand behind a broadcast. What waits is not counted i
 that; a number that wakes more than 100 messages within a second counts as busy.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -30,12 +31,20 @@ class Queue(Protocol):
 class Wakes:
     """Wakes messages of known numbers."""
 
-    def __init__(self, queue: Queue, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        call_later: Callable[[float, Callable[[], None]], object] | None = None,
+    ) -> None:
         self._queue = queue
         self._monotonic = monotonic
+        self._call_later = call_later or _on_this_loop
         self._period_end = 0.0
         self._woken: dict[str, int] = {}
-        self._drain_at: dict[str, float] = {}
+        self._drained_at: dict[str, float] = {}
+        self._drain_later: set[str] = set()
 
     def wake(self, messages: Iterable[tuple[str, str]]) -> None:
         """Wake messages, given as (message id, phone number id)."""
@@ -62,12 +71,26 @@ class Wakes:
     def _start_period(self, now: float) -> None:
         self._period_end = now + PERIOD_SECONDS
         self._woken.clear()
-        self._drain_at = {number: at for number, at in self._drain_at.items() if at > now}
+        self._drained_at = {
+            number: at for number, at in self._drained_at.items() if at > now - DRAIN_EVERY_SECONDS
+        }
 
     def _drain_soon(self, number: str, now: float) -> None:
-        """One drain now; the next asked for a little later, so that none comes after the last."""
-        at = self._drain_at.get(number, now)
-        if at > now + DRAIN_EVERY_SECONDS:
-            return  # One is on its way that will see this message too.
-        self._queue.wake_number(number, delay_seconds=max(0.0, at - now))
-        self._drain_at[number] = max(at, now) + DRAIN_EVERY_SECONDS
+        """A drain now, or when the last one is a quarter of a second old; never none after this."""
+        if number in self._drain_later:
+            return
+        wait = self._drained_at.get(number, -DRAIN_EVERY_SECONDS) + DRAIN_EVERY_SECONDS - now
+        if wait <= 0:
+            self._drain_now(number)
+        else:
+            self._drain_later.add(number)
+            self._call_later(wait, lambda: self._drain_now(number))
+
+    def _drain_now(self, number: str) -> None:
+        self._drain_later.discard(number)
+        self._drained_at[number] = self._monotonic()
+        self._queue.wake_number(number)
+
+
+def _on_this_loop(seconds: float, call: Callable[[], None]) -> object:
+    return asyncio.get_running_loop().call_later(seconds, call)

@@ -102,5 +102,3 @@ def hubs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(runtime, "EventHub", Noted)
     return made
-
-

@@ -31,13 +31,13 @@ async def settled(database: Any, *, poison: int) -> None:
 
 
 @pytest.mark.parametrize("name", POISON)
-async def test_in_one_request(
-    backend: Any, text_message: Any, database: Any, name: str
-) -> None:
+async def test_in_one_request(backend: Any, text_message: Any, database: Any, name: str) -> None:
     await backend.register()
     good = [json.dumps(text_message(sender=f"91911111{n:04}")) for n in range(50)]
     good.insert(25, poisoned(text_message(id="wamid.poison"), POISON[name]))
-    value = '{"metadata": {"phone_number_id": "111111111111111"}, "messages": [%s]}' % ",".join(good)
+    value = '{"metadata": {"phone_number_id": "111111111111111"}, "messages": [%s]}' % ",".join(
+        good
+    )
     raw = ('{"entry": [{"changes": [{"value": %s}]}]}' % value).encode()
     for _ in range(2):  # Meta repeats itself, and nothing is kept twice.
         assert (await backend.webhook(raw)).status == 200

@@ -184,9 +184,7 @@ async def test_a_wamid_that_another_message_has_spoils_no_status(
     assert found[second]["waMessageId"] is None
 
 
-async def test_a_failed_for_an_earlier_wamid_changes_nothing(
-    backend: Any, webhook_of: Any
-) -> None:
+async def test_a_failed_for_an_earlier_wamid_changes_nothing(backend: Any, webhook_of: Any) -> None:
     tenant_id = await backend.register()
     message_id = await backend.sent(tenant_id)
     await backend.webhook(webhook_of(statuses=[status(message_id, "sent")]))

@@ -63,7 +63,11 @@ async def test_every_entry_and_change_goes_to_its_own_number(
     backend: Any, text_message: Any
 ) -> None:
     one, two = await backend.register(ONE), await backend.register(TWO, name="Tenant B")
-    first, second, third = (await backend.sent(one), await backend.sent(two), await backend.sent(one))
+    first, second, third = (
+        await backend.sent(one),
+        await backend.sent(two),
+        await backend.sent(one),
+    )
 
     def change(number: str, **value: Any) -> dict[str, Any]:
         return {"field": "messages", "value": {"metadata": {"phone_number_id": number}, **value}}
@@ -81,7 +85,11 @@ async def test_every_entry_and_change_goes_to_its_own_number(
                     change("999999", messages=[text_message("nobody")]),
                 ]
             },
-            {"changes": [change(ONE, statuses=[status(first, "sent"), status(third, "delivered")])]},
+            {
+                "changes": [
+                    change(ONE, statuses=[status(first, "sent"), status(third, "delivered")])
+                ]
+            },
             {"changes": [change(ONE, messages=[text_message("a3")])]},
         ]
     }
@@ -149,7 +157,9 @@ async def test_every_documented_message_is_stored_with_its_content(
                 if value.get("metadata", {}).get("phone_number_id") == ONE:
                     sent |= {message["id"]: message for message in value.get("messages", [])}
         assert (await backend.webhook(webhook)).status == 200, case
-    stored = {m["waMessageId"]: m for m in await backend.messages(tenant_id) if m["direction"] == "IN"}
+    stored = {
+        m["waMessageId"]: m for m in await backend.messages(tenant_id) if m["direction"] == "IN"
+    }
     assert stored.keys() == sent.keys()
     for wamid, message in sent.items():
         assert stored[wamid]["content"] == message

@@ -39,9 +39,7 @@ async def test_a_slow_number_is_told_how_long_to_wait(buckets: NumberBuckets) ->
 
 
 @pytest.mark.parametrize("rate", [20, 80, 1000])
-async def test_many_askers_never_get_more_than_the_rate(
-    buckets: NumberBuckets, rate: int
-) -> None:
+async def test_many_askers_never_get_more_than_the_rate(buckets: NumberBuckets, rate: int) -> None:
     started, granted = time.monotonic(), 0
 
     async def ask() -> None:

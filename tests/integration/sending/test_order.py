@@ -57,9 +57,7 @@ async def test_the_second_waits_while_the_first_is_tried_again(
     assert accepted(simulator)[OTHER] == ["x"]
 
 
-async def test_a_first_that_fails_for_good_lets_the_second_go(
-    backend: Any, simulator: Any
-) -> None:
+async def test_a_first_that_fails_for_good_lets_the_second_go(backend: Any, simulator: Any) -> None:
     tenant_id = await backend.register()
     simulator.set_faults({"fault": {"kind": "error", "code": 131026}, "times": 5})
     await backend.start_worker()

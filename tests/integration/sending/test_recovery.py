@@ -120,9 +120,7 @@ async def test_the_rate_of_a_number_is_held_by_two_workers(
     settings = {"limits": {"messagesPerSecond": rate}}
     tenant_id = await backend.register(settings=settings)
     count = rate * 2 + rate // 4
-    await asyncio.gather(
-        *(backend.sent(tenant_id, to=f"+91901234{n:04}") for n in range(count))
-    )
+    await asyncio.gather(*(backend.sent(tenant_id, to=f"+91901234{n:04}") for n in range(count)))
     await backend.start_worker()
     await backend.start_worker()
     await eventually(lambda: len(simulator.journal.entries) >= count, within=20)

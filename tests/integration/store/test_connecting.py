@@ -1,6 +1,8 @@
 """A store that is not there, or does not let us in, is one clear line."""
 
+import gc
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,16 +12,29 @@ from manyline.base.errors import ManylineError, StoreUnavailableError
 from manyline.infra.mongo import open_mongo, read_store_clock, wait_for_mongo
 from manyline.runtime import open_api
 
+# PyMongo 4.20 leaves a socket to the garbage collector when a client is closed while its monitor
+# connects; here that is the rule.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
-async def test_a_store_that_never_answers_is_given_up_with_progress() -> None:
+
+@pytest.fixture(autouse=True)
+def sockets_end_here() -> Iterator[None]:
+    yield
+    gc.collect()
+
+
+async def test_a_store_that_never_answers_is_given_up_with_progress(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("manyline.infra.mongo.SELECTION_TIMEOUT_MS", 50)
     mongo = open_mongo("mongodb://127.0.0.1:1/", app_name="test")
     told: list[str] = []
     started = time.monotonic()
     with pytest.raises(StoreUnavailableError, match="MongoDB did not answer within"):
-        await wait_for_mongo(mongo, seconds=0.5, progress=told.append)
+        await wait_for_mongo(mongo, seconds=2.0, progress=told.append)
     await mongo.close()
     assert told
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 4
 
 
 async def test_a_wrong_password_is_one_clear_line_without_it(

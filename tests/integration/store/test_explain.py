@@ -21,12 +21,12 @@ TINY = {"heartbeats", "leases"}
 
 
 async def test_no_collection_scans_and_no_sorting_in_memory(
+    *,
     backend: Any,
     simulator: Any,
     webhook_of: Any,
     text_message: Any,
     database: Any,
-    eventually: Any,
     monkeypatch: Any,
 ) -> None:
     monkeypatch.setattr("manyline.sending.relay.OVERDUE", timedelta(seconds=0.2))
@@ -39,12 +39,18 @@ async def test_no_collection_scans_and_no_sorting_in_memory(
     await database.create_collection("system.profile", capped=True, size=64 * 1024 * 1024)
     await database.command("profile", 2)
     try:
-        await exercise(backend, simulator, webhook_of, text_message, database, (one, two))
+        await exercise(
+            backend=backend,
+            simulator=simulator,
+            webhook_of=webhook_of,
+            text_message=text_message,
+            database=database,
+            tenants=(one, two),
+        )
     finally:
         await database.command("profile", 0)
     operations = [
-        each
-        async for each in database["system.profile"].find({"appName": {"$regex": "^manyline"}})
+        each async for each in database["system.profile"].find({"appName": {"$regex": "^manyline"}})
     ]
     told = [(each["ns"].split(".", 1)[1], each["op"], each) for each in operations]
     assert {name for name, _, _ in told} >= OUR_COLLECTIONS
@@ -66,19 +72,16 @@ async def test_no_collection_scans_and_no_sorting_in_memory(
     assert wasteful == set()
 
 
-async def fill(
-    backend: Any, webhook_of: Any, text_message: Any, tenants: Iterable[str]
-) -> None:
+async def fill(backend: Any, webhook_of: Any, text_message: Any, tenants: Iterable[str]) -> None:
     for number in ("111111", "222222"):
         people = [f"9190123{n:05}" for n in range(150)]
         await backend.webhook(webhook_of(number, messages=[text_message(sender=p) for p in people]))
     for tenant_id in tenants:
-        await asyncio.gather(
-            *(backend.send(tenant_id, to=f"9190123{n:05}") for n in range(100))
-        )
+        await asyncio.gather(*(backend.send(tenant_id, to=f"9190123{n:05}") for n in range(100)))
 
 
 async def exercise(
+    *,
     backend: Any,
     simulator: Any,
     webhook_of: Any,

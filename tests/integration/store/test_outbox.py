@@ -1,7 +1,7 @@
 """Claims and settlements: each transition is one conditional update, and a late one is harmless."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from manyline.sending.models import Claim, Failed, InDoubt, Requeued, Sent, Sett
 
 TENANT = ObjectId()
 LEASE = timedelta(seconds=30)
+FAR = datetime(2027, 1, 1, tzinfo=UTC)
 
 
 class Scene:
@@ -80,7 +81,7 @@ async def test_a_sent_message_leaves_the_outbox(scene: Scene) -> None:
     message = await scene.stored(claim)
     assert (message.status, message.wamid, message.attempts) == ("sent", "wamid.1", 1)
     assert message.error is None
-    assert await scene.outbox.oldest_due() == {}
+    assert await scene.outbox.oldest_due(before=FAR) == {}
 
 
 async def test_an_attempt_counts_and_a_wait_does_not(scene: Scene) -> None:
@@ -122,7 +123,7 @@ async def test_from_doubt_graphs_answer_still_counts(scene: Scene) -> None:
     await scene.settle(scene.in_doubt(claim))
     doubted = await scene.stored(claim)
     assert (doubted.status, doubted.error) == ("in_doubt", {"title": "who knows"})
-    assert await scene.outbox.oldest_due() == {}
+    assert await scene.outbox.oldest_due(before=FAR) == {}
     await scene.settle(scene.failed(claim))
     assert (await scene.stored(claim)).status == "in_doubt"
     await scene.settle(scene.sent(claim))
@@ -156,28 +157,27 @@ async def test_the_first_unsettled_leads_its_line(scene: Scene) -> None:
     line, other = ObjectId(), ObjectId()
     first, second, third = [await scene.insert(TENANT, conversation_id=line) for _ in range(3)]
     single = await scene.insert(TENANT, conversation_id=other)
-    lines = [(TENANT, line), (TENANT, other)]
 
     async def heads() -> dict[ObjectId, ObjectId]:
-        found: dict[ObjectId, ObjectId] = await scene.outbox.heads(lines)
+        found: dict[ObjectId, ObjectId] = await scene.outbox.heads([line, other])
         return found
 
     assert await heads() == {line: first.id, other: single.id}
     [claim] = await scene.claims(first.id)
     assert (await heads())[line] == first.id
-    following = await scene.outbox.next_in_line([(TENANT, line)])
+    following = await scene.outbox.next_in_line([line])
     assert following == []  # Its head is under way.
     await scene.settle(scene.requeued(claim))
     assert (await heads())[line] == first.id
     [again] = await scene.claims(first.id, owner="w/2")
     await scene.settle(scene.in_doubt(again))
     assert (await heads())[line] == second.id
-    [following] = await scene.outbox.next_in_line([(TENANT, line)])
+    [following] = await scene.outbox.next_in_line([line])
     assert following.message_id == second.id
     [claim] = await scene.claims(second.id)
     await scene.settle(scene.failed(claim))
     assert (await heads())[line] == third.id
-    assert await scene.outbox.heads([(ObjectId(), line)]) == {}
+    assert await scene.outbox.heads([ObjectId()]) == {}
 
 
 async def test_due_is_what_waits_and_whose_time_has_come(scene: Scene) -> None:
@@ -204,10 +204,26 @@ async def test_oldest_due_tells_each_tenants_own(scene: Scene) -> None:
     for tenant_id in (TENANT, other):
         for _ in range(3):
             await scene.insert(tenant_id)
-    assert await scene.outbox.oldest_due() == {
+    found = await scene.outbox.oldest_due(before=first + timedelta(seconds=6))
+    assert found == {
         TENANT: first,
         other: first + timedelta(seconds=5),
     }
+    assert await scene.outbox.oldest_due(before=first + timedelta(seconds=1)) == {TENANT: first}
+    assert await scene.outbox.oldest_due(before=first) == {}
+
+
+async def test_every_line_has_its_head_also_behind_a_very_long_one(scene: Scene) -> None:
+    long, short = ObjectId(), ObjectId()
+    for line, length in ((long, 60), (short, 2)):
+        for _ in range(length):
+            await scene.insert(TENANT, conversation_id=line)
+    for lines in ([long, short], [short, long, ObjectId()], [long], [short] * 3):
+        heads = await scene.outbox.heads(lines)
+        assert heads.keys() == set(lines) & {long, short}
+        for line, head in heads.items():
+            queued = await scene.outbox.due(TENANT, now=FAR, limit=100)
+            assert head == next(m.id for m in queued if m.conversation_id == line)
 
 
 async def test_parked_behind_and_brought_back(scene: Scene) -> None:
@@ -221,7 +237,7 @@ async def test_parked_behind_and_brought_back(scene: Scene) -> None:
     assert await scene.outbox.next_due(TENANT, after=now) is None
     [claim] = await scene.claims(first.id)
     await scene.settle(scene.sent(claim))
-    [following] = await scene.outbox.next_in_line([(TENANT, line)])
+    [following] = await scene.outbox.next_in_line([line])
     assert following.behind
     await scene.outbox.unpark([following.message_id], now=now)
     [back] = await scene.outbox.due(TENANT, now=now, limit=10)

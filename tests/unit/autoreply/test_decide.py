@@ -22,7 +22,9 @@ def message(type_: str = "text", **more: Any) -> InboundMessage:
 
 def test_the_exact_words(make_tenant: Callable[..., Tenant], clock: Any) -> None:
     tenant = make_tenant(name="Tenant A")
-    assert auto_reply(tenant, message(), now=clock.now()) == "thanks for reaching us\n- team Tenant A"
+    assert (
+        auto_reply(tenant, message(), now=clock.now()) == "thanks for reaching us\n- team Tenant A"
+    )
 
 
 def test_a_tenants_own_words(make_tenant: Callable[..., Tenant], clock: Any) -> None:

@@ -17,8 +17,8 @@ class Outbox:
     def __init__(self) -> None:
         self.oldest: dict[ObjectId, datetime] = {}
 
-    async def oldest_due(self) -> dict[ObjectId, datetime]:
-        return self.oldest
+    async def oldest_due(self, *, before: datetime) -> dict[ObjectId, datetime]:
+        return {tenant_id: due for tenant_id, due in self.oldest.items() if due < before}
 
     async def expired(self, _tenant_id: ObjectId, *, now: datetime, limit: int) -> list[Claim]:
         return []

@@ -42,7 +42,11 @@ def refused(monkeypatch: pytest.MonkeyPatch, **values: str) -> str:
 
 def test_defaults_are_a_closed_development_machine() -> None:
     settings = load_settings()
-    assert (settings.environment, settings.host, settings.port) == ("development", "127.0.0.1", 3000)
+    assert (settings.environment, settings.host, settings.port) == (
+        "development",
+        "127.0.0.1",
+        3000,
+    )
     assert settings.app_secret is None
     assert settings.mongo_uri is None
     assert settings.redis_host is None
@@ -132,9 +136,7 @@ def test_a_lease_must_outlive_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("missing", [name for name in CLOSED if name != "ENVIRONMENT"])
-def test_production_demands_each_of_its_keys(
-    monkeypatch: pytest.MonkeyPatch, missing: str
-) -> None:
+def test_production_demands_each_of_its_keys(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     told = refused(monkeypatch, **{name: v for name, v in CLOSED.items() if name != missing})
     assert missing in told
     for name in CLOSED.keys() - {missing, "ENVIRONMENT"}:
@@ -148,7 +150,9 @@ def test_production_with_all_its_keys_may_listen_anywhere(monkeypatch: pytest.Mo
     assert load_settings().in_production
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", "127.0.0.1.nip.io"])
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "192.168.1.5", "example.org", "127.0.0.1.nip.io"]
+)
 def test_an_open_development_server_is_refused(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     told = refused(monkeypatch, HOST=host)
     assert "ALLOW_OPEN_BIND" in told

@@ -12,6 +12,8 @@ def test_what_is_missing_has_its_default() -> None:
     for document in ({}, {"autoReply": {}, "limits": {}}, {"autoReply": None, "limits": None}):
         settings = TenantSettings.from_document(document)
         assert settings == TenantSettings()
-    assert settings.auto_reply.text == DEFAULT_REPLY == "thanks for reaching us\n- team <tenant.name>"
+    assert (
+        settings.auto_reply.text == DEFAULT_REPLY == "thanks for reaching us\n- team <tenant.name>"
+    )
     assert settings.limits.messages_per_second == 80
     assert settings.auto_reply.enabled

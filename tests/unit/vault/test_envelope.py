@@ -18,15 +18,14 @@ async def sealed_by(vault: Vault) -> tuple[WrappedKey, SealedSecret]:
 async def test_what_is_sealed_opens_again() -> None:
     vault = Vault(LocalKeyring([OLD]))
     data_key, sealed = await sealed_by(vault)
-    opened = await vault.open(
-        sealed, tenant_id="tenant-1", field="accessToken", data_key=data_key
-    )
+    opened = await vault.open(sealed, tenant_id="tenant-1", field="accessToken", data_key=data_key)
     assert opened == TOKEN
     # Also in another process, which has nothing in memory.
     fresh = Vault(LocalKeyring([OLD]))
-    assert await fresh.open(
-        sealed, tenant_id="tenant-1", field="accessToken", data_key=data_key
-    ) == TOKEN
+    assert (
+        await fresh.open(sealed, tenant_id="tenant-1", field="accessToken", data_key=data_key)
+        == TOKEN
+    )
 
 
 async def test_nothing_of_the_secret_shows_and_no_two_seals_are_alike() -> None:
@@ -84,9 +83,7 @@ async def test_changed_bytes_do_not_open(place: int) -> None:
 async def test_rotation_the_new_key_seals_and_both_open() -> None:
     data_key, sealed = await sealed_by(Vault(LocalKeyring([OLD])))
     both = Vault(LocalKeyring([NEW, OLD]))
-    opened = await both.open(
-        sealed, tenant_id="tenant-1", field="accessToken", data_key=data_key
-    )
+    opened = await both.open(sealed, tenant_id="tenant-1", field="accessToken", data_key=data_key)
     assert opened == TOKEN
     assert (await both.new_data_key("tenant-1")).key_id == key_id(NEW)
     assert data_key.key_id == key_id(OLD)
@@ -116,6 +113,7 @@ async def test_keys_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     sealed = [await sealed_by(vault) for _ in range(10)]
     assert len(vault._opened) <= 3
     data_key, first = sealed[0]
-    assert await vault.open(
-        first, tenant_id="tenant-1", field="accessToken", data_key=data_key
-    ) == TOKEN
+    assert (
+        await vault.open(first, tenant_id="tenant-1", field="accessToken", data_key=data_key)
+        == TOKEN
+    )

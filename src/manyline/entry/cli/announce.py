@@ -1,6 +1,7 @@
 """What `up` says when everything answers: where to go from here."""
 
 from manyline.entry.cli.plan import Plan
+from manyline.entry.cli.reload import source_root
 from manyline.entry.cli.terminal import Terminal
 
 
@@ -11,6 +12,8 @@ def announce(plan: Plan, terminal: Terminal, seconds: float) -> None:
     if plan.simulator_port is not None:
         terminal.step("simulator", plan.simulator_url)
         _how_to_play(plan, terminal)
+    if plan.reload:
+        terminal.step("reload", f"api and worker start anew when {source_root()} changes")
     terminal.step("logs", str(plan.directory.logs))
     terminal.step("started", f"in {seconds:.1f} s; Ctrl-C stops everything")
 

@@ -6,19 +6,15 @@ What a command needs is imported by that command: `manyline --help` starts no we
 
 import asyncio
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
 from typing import Annotated
 
 import typer
 
-from manyline.base.errors import ManylineError
+from manyline.entry.cli import messages, tenants
+from manyline.entry.cli.errors import FAILED, POINTLESS, errors_in_one_line
+from manyline.entry.cli.options import AsJson, Url
 from manyline.settings import Settings, load_settings
-
-FAILED = 1
-POINTLESS = 78
-"""EX_CONFIG: `up` does not start a process again that ended so (infra/embedded/supervise.py)."""
-POINTLESS_ERRORS = frozenset({"bad_setting", "address_taken"})
 
 app = typer.Typer(
     help="Many businesses, each with its own WhatsApp line, one backend.",
@@ -26,6 +22,12 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(tenants.app, name="tenants")
+app.add_typer(messages.app, name="messages")
+
+Reload = Annotated[
+    bool, typer.Option("--reload", help="Start anew when a Python file of ours changes.")
+]
 
 
 @app.command()
@@ -33,30 +35,49 @@ def up(
     simulator: Annotated[
         bool, typer.Option("--simulator", help="Also start a stand-in for Meta, and talk to that.")
     ] = False,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="api and worker start anew when our source changes.")
+    ] = False,
 ) -> None:
     """Start everything: api, worker, and MongoDB and Valkey where none are named by settings."""
     from manyline.entry.cli.up import Up  # noqa: PLC0415
 
-    with _errors_in_one_line():
-        asyncio.run(Up(load_settings(), with_simulator=simulator).run())
+    with errors_in_one_line():
+        asyncio.run(Up(load_settings(), with_simulator=simulator, reload=reload).run())
 
 
 @app.command()
-def api() -> None:
+def api(reload: Reload = False) -> None:
     """Serve HTTP: tenants, sends, the Meta webhook, reads."""
+    if reload:
+        _run_reloading("api")
     from manyline.entry.api.server import serve  # noqa: PLC0415
 
-    with _errors_in_one_line():
+    with errors_in_one_line():
         serve(load_settings())
 
 
 @app.command()
-def worker() -> None:
+def worker(reload: Reload = False) -> None:
     """Send what is queued, and run the background loops."""
+    if reload:
+        _run_reloading("worker")
     from manyline.entry.worker.process import run  # noqa: PLC0415
 
-    with _errors_in_one_line():
+    with errors_in_one_line():
         run(load_settings())
+
+
+@app.command()
+def doctor(url: Url = None, as_json: AsJson = False) -> None:
+    """Look for what usually goes wrong, and say how to mend it; exit 1 if something is broken."""
+    from manyline.entry.cli.doctor.examine import examine  # noqa: PLC0415
+    from manyline.entry.cli.doctor.report import show_findings  # noqa: PLC0415
+
+    with errors_in_one_line():
+        findings = asyncio.run(examine(load_settings(), url=url))
+    if not show_findings(findings, as_json=as_json):
+        raise typer.Exit(FAILED)
 
 
 @app.command(
@@ -70,7 +91,7 @@ def simulator(context: typer.Context) -> None:
     """Run the stand-in for Meta; options are those of `graphsim`."""
     from manyline.entry.cli.plan import simulator_program  # noqa: PLC0415
 
-    with _errors_in_one_line():
+    with errors_in_one_line():
         settings = load_settings()
     program = simulator_program()
     os.execve(program, [program, *context.args], _simulator_environment(settings))  # noqa: S606
@@ -86,11 +107,12 @@ def _simulator_environment(settings: Settings) -> dict[str, str]:
     return known | os.environ
 
 
-@contextmanager
-def _errors_in_one_line() -> Iterator[None]:
-    try:
-        yield
-    except ManylineError as error:
-        typer.echo(f"manyline: {error.detail}", err=True)
-        pointless = error.code in POINTLESS_ERRORS
-        raise typer.Exit(POINTLESS if pointless else FAILED) from None
+def _run_reloading(role: str) -> None:
+    from manyline.entry.cli.reload import Reloader, source_root  # noqa: PLC0415
+
+    async def run() -> int:
+        argv = (sys.executable, "-m", "manyline", role)
+        root = source_root()
+        return await Reloader(role, argv, root=root, pointless=POINTLESS, say=typer.echo).run()
+
+    raise typer.Exit(asyncio.run(run()))

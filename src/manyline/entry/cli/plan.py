@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from manyline.base.errors import SettingsError
+from manyline.entry.cli.address import reach, url_of
 from manyline.infra.embedded.child import Command
 from manyline.infra.embedded.directory import DataDirectory, write_private
 from manyline.infra.embedded.ports import LOOPBACK, KeptPorts, is_free
@@ -16,7 +17,6 @@ from manyline.settings import Settings
 
 SIMULATOR_PORT = 4000
 SECRET_FILE = "simulator.app-secret"  # noqa: S105 - a file's name
-ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - asked at, not bound to
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,17 @@ class Plan:
     made_secret: bool
     environment: Mapping[str, str] = field(repr=False)
     simulator_environment: Mapping[str, str] = field(repr=False)
+    reload: bool = False
 
     @property
     def reach(self) -> str:
         """The host under which this machine reaches the API."""
-        return ANY_ADDRESS.get(self.host, self.host)
+        return reach(self.host)
 
     @property
     def url(self) -> str:
         """The API's, without a path."""
-        name = f"[{self.reach}]" if ":" in self.reach else self.reach
-        return f"http://{name}:{self.port}"
+        return url_of(self.host, self.port)
 
     @property
     def simulator_url(self) -> str:
@@ -49,7 +49,7 @@ class Plan:
 
     def part(self, role: str) -> Command:
         """`manyline api` or `manyline worker`."""
-        argv = (sys.executable, "-m", "manyline", role)
+        argv = (sys.executable, "-m", "manyline", role, *(("--reload",) if self.reload else ()))
         return self._command(role, argv, self.environment)
 
     def simulator(self) -> Command:
@@ -78,6 +78,7 @@ def make_plan(
     *,
     with_simulator: bool,
     stores: Mapping[str, str],
+    reload: bool = False,
 ) -> Plan:
     """Choose ports and secrets; `stores` says in the settings' names where our own stores are.
 
@@ -107,6 +108,7 @@ def make_plan(
         made_secret=made_secret,
         environment=environment,
         simulator_environment=simulator_environment,
+        reload=reload,
     )
 
 

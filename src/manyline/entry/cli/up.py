@@ -60,10 +60,16 @@ class Up:
     """One run of `manyline up`."""
 
     def __init__(
-        self, settings: Settings, *, with_simulator: bool, terminal: Terminal | None = None
+        self,
+        settings: Settings,
+        *,
+        with_simulator: bool,
+        reload: bool = False,
+        terminal: Terminal | None = None,
     ) -> None:
         self._settings = settings
         self._with_simulator = with_simulator
+        self._reload = reload
         self._terminal = terminal or Terminal()
         self._followers: list[LogFollower] = []
         self._following: list[asyncio.Task[None]] = []
@@ -120,6 +126,7 @@ class Up:
             ports,
             with_simulator=self._with_simulator,
             stores=where,
+            reload=self._reload,
         )
         try:
             async with asyncio.TaskGroup() as group:

@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from manyline.base.errors import SettingsError, StoreUnavailableError
-from manyline.entry.cli.main import _errors_in_one_line
+from manyline.entry.cli.errors import errors_in_one_line
 from manyline.entry.cli.readiness import is_ready, missing
 from manyline.entry.cli.terminal import Terminal
 from manyline.infra.embedded.supervise import POINTLESS_EXIT
@@ -20,14 +20,14 @@ from manyline.infra.embedded.supervise import POINTLESS_EXIT
 def test_an_expected_error_is_one_line_and_tells_up_whether_to_try_again(
     capsys: pytest.CaptureFixture[str], error: Exception, code: int
 ) -> None:
-    with pytest.raises(typer.Exit) as ended, _errors_in_one_line():
+    with pytest.raises(typer.Exit) as ended, errors_in_one_line():
         raise error
     assert ended.value.exit_code == code
     assert capsys.readouterr().err == f"manyline: {error}\n"
 
 
 def test_an_unexpected_error_is_not_hidden() -> None:
-    with pytest.raises(ZeroDivisionError), _errors_in_one_line():
+    with pytest.raises(ZeroDivisionError), errors_in_one_line():
         raise ZeroDivisionError
 
 

@@ -1,0 +1,31 @@
+"""What several commands share: options, and the client that they make."""
+
+from typing import Annotated
+
+import typer
+
+from manyline.entry.cli.address import api_url
+from manyline.entry.cli.client import ApiClient
+from manyline.settings import load_settings
+
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url", envvar="MANYLINE_URL", help="The API; by default the one of HOST and PORT here."
+    ),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the API's JSON, for a program to read.")
+]
+Limit = Annotated[int, typer.Option(min=1, max=100, help="How many at the most.")]
+CursorOption = Annotated[
+    str | None, typer.Option("--cursor", help="Go on from the end of the page before.")
+]
+TenantArgument = Annotated[str, typer.Argument(metavar="TENANT_ID", show_default=False)]
+
+
+def client(url: str | None) -> ApiClient:
+    """For the API at `url`, or the one of this machine's settings; raises `SettingsError`."""
+    settings = load_settings()
+    key = settings.admin_api_key
+    return ApiClient(url or api_url(settings), key=key.get_secret_value() if key else None)

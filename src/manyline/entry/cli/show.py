@@ -1,0 +1,93 @@
+"""Showing what the API answers to a person: tables and lists of facts, or the JSON as it came."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+NO_VALUE = "-"
+
+
+def show_json(value: object) -> None:
+    """For a program to read."""
+    _console().print_json(json.dumps(value))
+
+
+def show_table(columns: Mapping[str, str], items: Sequence[Mapping[str, Any]]) -> None:
+    """One line an item; `columns` is heading to field, with dots for a field of a field."""
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in columns:
+        # An id that is cut short is of no use; a text may be.
+        table.add_column(
+            heading, no_wrap=True, overflow="ellipsis" if heading == "text" else "fold"
+        )
+    for item in items:
+        table.add_row(*(Text(one_line(_field(item, field))) for field in columns.values()))
+    _console().print(table)
+
+
+def show_more(page: Mapping[str, Any]) -> None:
+    """How to go on, where there is more."""
+    if page.get("nextCursor"):
+        say(f"more: --cursor {page['nextCursor']}")
+
+
+def show_facts(item: Mapping[str, Any]) -> None:
+    """One line a field; fields of fields by their path."""
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in _facts(item):
+        grid.add_row(Text(name), Text(one_line(value)))
+    _console().print(grid)
+
+
+def say(line: str) -> None:
+    """One line, as it is."""
+    _console().print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def one_line(value: object) -> str:
+    """Anything as one line that a terminal may be given.
+
+    Customers choose these texts: what is no printable character (an escape sequence would act on
+    the operator's terminal) is shown as a mark.
+    """
+    if value is None:
+        return NO_VALUE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = " ".join(str(value).split())
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
+def _facts(item: Mapping[str, Any], before: str = "") -> list[tuple[str, object]]:
+    found: list[tuple[str, object]] = []
+    for name, value in item.items():
+        if isinstance(value, Mapping) and value:
+            found += _facts(value, f"{before}{name}.")
+        elif value is not None:
+            found.append((before + name, value if value != {} else NO_VALUE))
+    return found
+
+
+def _field(item: Mapping[str, Any], path: str) -> object:
+    found: Any = item
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
+
+
+def _console() -> Any:
+    """Imported here: `manyline --help` needs no more of it than typer does."""
+    import sys  # noqa: PLC0415
+
+    from rich.console import Console  # noqa: PLC0415
+
+    # A pipe has no width; a table cut at 80 would break the ids that somebody greps for.
+    return Console(width=None if sys.stdout.isatty() else 240)

@@ -99,7 +99,7 @@ class Outside:
         environment: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Start a service: its command line, or `command` where that is the image's; then `more`."""
+        """Start a service: its command line (or `command`, the image's own), and then `more`."""
         service = self._file.services[name]
         line = [self.here(one) for one in command or service.command]
         log = (self.directory / f"{name}.{len(self._running)}.log").open("wb")

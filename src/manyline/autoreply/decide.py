@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from manyline.meta.payloads import MAX_TEXT_LENGTH
 from manyline.meta.webhook import InboundMessage
 from manyline.tenants.models import Tenant, TenantStatus
 
@@ -24,4 +25,4 @@ def auto_reply(tenant: Tenant, message: InboundMessage, *, now: datetime) -> str
         return None
     if message.sent_at is not None and now - message.sent_at > LATEST:
         return None
-    return choice.text.replace(NAME_PLACEHOLDER, tenant.name)
+    return choice.text.replace(NAME_PLACEHOLDER, tenant.name)[:MAX_TEXT_LENGTH]

@@ -183,6 +183,8 @@ def _raised(change: StatusChange, *, with_wamid: bool = True) -> list[Document]:
         own_wamid = {"$eq": [{"$ifNull": ["$waMessageId", change.wamid]}, change.wamid]}
         counts = {"$and": [counts, own_wamid]}
 
+    ends_attempt = {"$and": [counts, {"$eq": ["$status", MessageStatus.SENDING.value]}]}
+
     def if_counts(new: object, old: str) -> Document:
         return {"$cond": [counts, new, old]}
 
@@ -196,6 +198,8 @@ def _raised(change: StatusChange, *, with_wamid: bool = True) -> list[Document]:
         "dueAt": if_counts("$$REMOVE", "$dueAt"),
         "lease": if_counts("$$REMOVE", "$lease"),
         "behind": if_counts("$$REMOVE", "$behind"),
+        # The answer of the send itself, when it comes later, will find the message settled.
+        "attempts": {"$add": ["$attempts", {"$cond": [ends_attempt, 1, 0]}]},
     }
     if with_wamid:
         fields["waMessageId"] = {"$ifNull": ["$waMessageId", change.wamid]}

@@ -69,7 +69,7 @@ INDEXES = [
         partialFilterExpression={"dueAt": {"$exists": True}},
     ),
     IndexModel(
-        [("tenantId", ASCENDING), ("dueAt", ASCENDING)],
+        [("tenantId", ASCENDING), ("status", ASCENDING), ("dueAt", ASCENDING)],
         name="due",
         partialFilterExpression={"dueAt": {"$exists": True}},
     ),

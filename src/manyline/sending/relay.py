@@ -11,6 +11,7 @@ import structlog
 from bson import ObjectId
 
 from manyline.base.clock import Clock
+from manyline.messages.states import MessageStatus
 from manyline.observability.metrics import SendingMetrics
 from manyline.sending.models import InDoubt
 from manyline.sending.repository import OutboxRepository
@@ -53,12 +54,10 @@ class Relay:
         At most 1,000 numbers, the longest waiting first: the others have their turn next.
         """
         now = self._clock.now()
-        oldest = await self._outbox.oldest_due(before=now)
-        late = sorted((due, tenant_id) for tenant_id, due in oldest.items())
-        for _, tenant_id in late:
+        for tenant_id in await self._outbox.oldest_due(MessageStatus.SENDING, before=now):
             await self._expire(tenant_id, now)
-        overdue = [tenant_id for due, tenant_id in late if due < now - OVERDUE]
-        return await self._wake(overdue)
+        overdue = await self._outbox.oldest_due(MessageStatus.QUEUED, before=now - OVERDUE)
+        return await self._wake(sorted(overdue, key=overdue.__getitem__))
 
     async def _expire(self, tenant_id: ObjectId, now: datetime) -> None:
         """The worker of these never settled them: nobody knows whether Graph took them."""

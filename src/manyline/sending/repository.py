@@ -182,16 +182,23 @@ class OutboxRepository:
                     {"$set": {"dueAt": now}, "$unset": {"behind": ""}},
                 )
 
-    async def oldest_due(self, *, before: datetime) -> dict[ObjectId, datetime]:
-        """Per tenant with an unsettled message due before then: its earliest `dueAt`.
+    async def oldest_due(
+        self, status: MessageStatus, *, before: datetime
+    ) -> dict[ObjectId, datetime]:
+        """Per tenant with messages in this status due before then: the earliest `dueAt`.
 
-        The bounds let MongoDB skip from tenant to tenant in the index: one key read per tenant,
+        The bounds let MongoDB skip from tenant to tenant in the index: a key or two per tenant,
         no document, however long the backlogs are.
         """
         # all tenants: the relay's scan.
+        bounds: Document = {
+            "tenantId": {"$gte": LOWEST_ID},
+            "status": status.value,
+            "dueAt": {"$lt": before},
+        }
         pipeline: list[Document] = [
-            {"$match": {"tenantId": {"$gte": LOWEST_ID}, "dueAt": {"$lt": before}}},
-            {"$sort": {"tenantId": 1, "dueAt": 1}},
+            {"$match": bounds},
+            {"$sort": {"tenantId": 1, "status": 1, "dueAt": 1}},
             {"$group": {"_id": "$tenantId", "oldest": {"$first": "$dueAt"}}},
         ]
         with store_errors():

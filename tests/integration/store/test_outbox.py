@@ -8,6 +8,7 @@ import pytest
 from bson import ObjectId
 
 from manyline.messages.models import Message
+from manyline.messages.states import MessageStatus
 from manyline.sending.models import Claim, Failed, InDoubt, Requeued, Sent, Settlement
 
 TENANT = ObjectId()
@@ -81,7 +82,7 @@ async def test_a_sent_message_leaves_the_outbox(scene: Scene) -> None:
     message = await scene.stored(claim)
     assert (message.status, message.wamid, message.attempts) == ("sent", "wamid.1", 1)
     assert message.error is None
-    assert await scene.outbox.oldest_due(before=FAR) == {}
+    assert await scene.outbox.oldest_due(MessageStatus.SENDING, before=FAR) == {}
 
 
 async def test_an_attempt_counts_and_a_wait_does_not(scene: Scene) -> None:
@@ -123,7 +124,7 @@ async def test_from_doubt_graphs_answer_still_counts(scene: Scene) -> None:
     await scene.settle(scene.in_doubt(claim))
     doubted = await scene.stored(claim)
     assert (doubted.status, doubted.error) == ("in_doubt", {"title": "who knows"})
-    assert await scene.outbox.oldest_due(before=FAR) == {}
+    assert await scene.outbox.oldest_due(MessageStatus.SENDING, before=FAR) == {}
     await scene.settle(scene.failed(claim))
     assert (await scene.stored(claim)).status == "in_doubt"
     await scene.settle(scene.sent(claim))
@@ -204,13 +205,14 @@ async def test_oldest_due_tells_each_tenants_own(scene: Scene) -> None:
     for tenant_id in (TENANT, other):
         for _ in range(3):
             await scene.insert(tenant_id)
-    found = await scene.outbox.oldest_due(before=first + timedelta(seconds=6))
+    found = await scene.outbox.oldest_due(MessageStatus.QUEUED, before=first + timedelta(seconds=6))
     assert found == {
         TENANT: first,
         other: first + timedelta(seconds=5),
     }
-    assert await scene.outbox.oldest_due(before=first + timedelta(seconds=1)) == {TENANT: first}
-    assert await scene.outbox.oldest_due(before=first) == {}
+    found = await scene.outbox.oldest_due(MessageStatus.QUEUED, before=first + timedelta(seconds=1))
+    assert found == {TENANT: first}
+    assert await scene.outbox.oldest_due(MessageStatus.QUEUED, before=first) == {}
 
 
 async def test_every_line_has_its_head_also_behind_a_very_long_one(scene: Scene) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from bson import ObjectId
 from prometheus_client import CollectorRegistry
 
+from manyline.messages.states import MessageStatus
 from manyline.observability.metrics import SendingMetrics
 from manyline.sending.models import Claim
 from manyline.sending.relay import OVERDUE, WAKES_PER_ROUND, Relay
@@ -17,7 +18,11 @@ class Outbox:
     def __init__(self) -> None:
         self.oldest: dict[ObjectId, datetime] = {}
 
-    async def oldest_due(self, *, before: datetime) -> dict[ObjectId, datetime]:
+    async def oldest_due(
+        self, status: MessageStatus, *, before: datetime
+    ) -> dict[ObjectId, datetime]:
+        if status is not MessageStatus.QUEUED:
+            return {}
         return {tenant_id: due for tenant_id, due in self.oldest.items() if due < before}
 
     async def expired(self, _tenant_id: ObjectId, *, now: datetime, limit: int) -> list[Claim]:

@@ -23,6 +23,7 @@ from manyline.entry.cli.doctor.tenants import (
 from manyline.infra.heartbeats import Heartbeats
 from manyline.infra.mongo import Mongo, open_mongo, read_store_clock
 from manyline.infra.redis import RedisServer
+from manyline.messages.states import MessageStatus
 from manyline.sending.repository import OutboxRepository
 from manyline.settings import Settings
 from manyline.tenants.repository import TenantRepository
@@ -65,7 +66,9 @@ async def _records(settings: Settings, mongo: Mongo) -> list[Finding]:
     await read_store_clock(mongo, clock)
     tenants = [tenant async for tenant in every_tenant(TenantRepository(mongo.database))]
     seen = await Heartbeats(mongo.database, clock=clock).last_seen("worker")
-    oldest_due = await OutboxRepository(mongo.database).oldest_due(before=clock.now())
+    oldest_due = await OutboxRepository(mongo.database).oldest_due(
+        MessageStatus.QUEUED, before=clock.now()
+    )
     return [
         await secrets(settings, tenants),
         worker_seen(seen, clock),

@@ -25,12 +25,12 @@ async def keep_trying(
         try:
             await attempt()
         except failures as error:
+            cause = type(error.__cause__ or error).__name__
             if loop.time() + wait > give_up_at:
                 raise StoreUnavailableError(
-                    f"{what} did not answer within {seconds:.0f} s"
-                    f" ({type(error.__cause__ or error).__name__}); is it running, and is its address right?"
+                    f"{what} did not answer within {seconds:.0f} s ({cause});"
+                    " is it running, and is its address right?"
                 ) from None
-            cause = type(error.__cause__ or error).__name__
             progress(f"{what} does not answer yet ({cause}); trying again")
             await asyncio.sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)

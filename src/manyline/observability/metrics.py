@@ -4,11 +4,10 @@ Names follow Prometheus' rules (`_total`, base units). Nothing is labelled with 
 number: a label per tenant would be a time series per tenant.
 """
 
-from collections.abc import Sequence
-
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+CALL_OUTCOMES = ("Accepted", "Refused", "NotSent", "Unknown")
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -56,12 +55,13 @@ class SendingMetrics:
     """The way out."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.calls = Counter(
+        calls = Counter(
             "manyline_graph_calls",
             "Calls to Graph by what came of them.",
             ["outcome"],
             registry=registry,
         )
+        self.calls = {outcome: calls.labels(outcome) for outcome in CALL_OUTCOMES}
         self.call_seconds = Histogram(
             "manyline_graph_call_seconds",
             "Time of a call to Graph.",
@@ -99,8 +99,14 @@ class HttpMetrics:
             "manyline_http_request_seconds", "Time to answer.", ["route"],
             buckets=SECONDS, registry=registry,
         )  # fmt: skip
+        self._children: dict[tuple[str, int | None], tuple[Counter, Histogram]] = {}
 
-
-def labels_of(counter: Counter, values: Sequence[str]) -> dict[str, Counter]:
-    """A counter's children by label, looked up once and not per event."""
-    return {value: counter.labels(value) for value in values}
+    def count(self, route: str, status: int | None, seconds: float) -> None:
+        """One request was answered; `status` None when its client had gone."""
+        known = self._children.get((route, status))
+        if known is None:
+            # Looking a child up by its labels costs more than counting with it.
+            known = (self.requests.labels(route, str(status)), self.seconds.labels(route))
+            self._children[route, status] = known
+        known[0].inc()
+        known[1].observe(seconds)

@@ -147,7 +147,7 @@ class Calls:
     def _judge(self, claim: Claim, answer: Answer) -> Settlement:
         now = self._clock.now()
         number = claim.message.phone_number_id
-        self._metrics.calls.labels(type(answer).__name__).inc()
+        self._metrics.calls[type(answer).__name__].inc()
         if isinstance(answer, NotSent):
             return Requeued(
                 claim=claim,

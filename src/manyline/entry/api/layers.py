@@ -41,6 +41,7 @@ class RequestContext:
             return
         request_id = new_token("req")
         scope["request_id"] = request_id
+        # Bound for this request alone: the server runs each in a task, which has its own context.
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.perf_counter()
         answer = _Answer(send, request_id)
@@ -52,12 +53,10 @@ class RequestContext:
                 await internal_error(request_id)(scope, receive, answer.send)
         finally:
             self._note(scope, answer.status, time.perf_counter() - started)
-            structlog.contextvars.unbind_contextvars("request_id", "tenant_id")
 
     def _note(self, scope: Scope, status: int | None, seconds: float) -> None:
         path = _route_of(scope)
-        self._metrics.requests.labels(path, str(status)).inc()
-        self._metrics.seconds.labels(path).observe(seconds)
+        self._metrics.count(path, status, seconds)
         if path == WEBHOOK_PATH and status == 200:
             return  # Thousands a second; the metrics tell of them.
         log.info(

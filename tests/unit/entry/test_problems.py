@@ -11,6 +11,7 @@ from manyline.tenants.models import TenantNotFoundError
 
 # Never raised to a route: these end a process, a job or a start.
 NEVER_ANSWERED = {
+    "manyline.events.models.PositionLostError",
     "manyline.base.errors.SettingsError",
     "manyline.entry.api.server.AddressTakenError",
     "manyline.limits.buckets.LimitsUnavailableError",

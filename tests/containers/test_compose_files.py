@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
 
 import pytest
 import yaml
@@ -47,7 +46,7 @@ def compose_command() -> list[str]:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_docker_reads_them_as_these_tests_do(name: str, secrets: Mapping[str, str]) -> None:
+def test_docker_reads_them_as_these_tests_do(name: str, secrets: dict[str, str]) -> None:
     given = secrets if "prod" in name else {}
     path = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent"}
     # The shell wins over .env, so a developer's own .env makes no difference here.
@@ -182,15 +181,13 @@ def test_production_runs_replicas_that_can_do_little_harm(
 
 
 @pytest.mark.parametrize("left_out", ["APP_SECRET", "MASTER_KEY", "MONGO_PASSWORD"])
-def test_production_names_a_secret_that_is_missing(
-    left_out: str, secrets: Mapping[str, str]
-) -> None:
+def test_production_names_a_secret_that_is_missing(left_out: str, secrets: dict[str, str]) -> None:
     for given in (secrets | {left_out: ""}, {k: v for k, v in secrets.items() if k != left_out}):
         with pytest.raises(MissingVariableError, match=f"^{left_out} is not set; "):
             ComposeFile("compose.prod.yaml", given)
 
 
-def test_production_asks_for_every_secret(secrets: Mapping[str, str]) -> None:
+def test_production_asks_for_every_secret(secrets: dict[str, str]) -> None:
     text = (ROOT / "compose.prod.yaml").read_text()
     assert set(re.findall(r"\$\{(\w+):\?\1 is not set; ", text)) == set(secrets)
     assert set(re.findall(r"\$\{(\w+)", text)) == {*secrets, "PUBLISH"}
@@ -206,7 +203,7 @@ def test_images_of_others_have_a_version_and_no_host(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_stores_are_what_the_product_needs(name: str, secrets: Mapping[str, str]) -> None:
+def test_the_stores_are_what_the_product_needs(name: str, secrets: dict[str, str]) -> None:
     file = ComposeFile(name, secrets)
     redis = " ".join(file.services["redis"].command)
     assert "--appendonly yes" in redis

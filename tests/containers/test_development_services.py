@@ -2,6 +2,8 @@
 
 import base64
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 from pymongo import MongoClient
 from redis import Redis
 
-from tests.containers.compose_file import ComposeFile
+from tests.containers.compose_file import ROOT, ComposeFile
 from tests.containers.outside import Outside
 from tests.containers.test_dockerfiles import stage
 from tests.e2e.system import request
@@ -85,6 +87,15 @@ def test_a_message_gets_its_reply(outside: Outside) -> None:
     reply, inbound = outside.until(replied, what="the reply")
     assert reply["body"] == "thanks for reaching us\n- team Tenant A"
     assert (inbound["body"], inbound["waMessageId"]) == ("hi", "wamid.123")
+
+
+def test_the_quick_test_of_the_repository_passes(outside: Outside) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed, and docker/try-it.sh uses it")
+    line = [str(ROOT / "docker/try-it.sh"), url(outside, "app")]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(" answered its customer.\n")
 
 
 def ready(outside: Outside) -> bool:

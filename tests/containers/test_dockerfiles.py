@@ -88,7 +88,7 @@ def test_images_do_not_run_as_root(name: str) -> None:
     assert users[-1] == "10001:10001"
 
 
-def test_production_has_neither_installer_nor_compiler() -> None:
+def test_production_has_no_compiler_and_none_of_the_builders_tools() -> None:
     """It starts from a slim image, and takes from the builder the finished environment alone."""
     steps = stage("production")
     assert re.fullmatch(r"python:\$\{PYTHON\}", steps[0][1])

@@ -68,7 +68,7 @@ def call(outside: Outside, path: str, key: str | None, **more: Any) -> Answer:
     return request(f"http://127.0.0.1:{outside.ports['app']}{path}", **headers, **more)
 
 
-def mongo(outside: Outside, **login: str) -> MongoClient[dict[str, Any]]:
+def mongo(outside: Outside, **login: Any) -> MongoClient[dict[str, Any]]:
     return MongoClient("127.0.0.1", outside.ports["mongo"], directConnection=True, **login)
 
 

@@ -41,15 +41,17 @@ def system(start_up: StartUp, source: Path) -> System:
 
 
 def roles(system: System) -> dict[str, int]:
-    """The processes that play api and worker now, below the ones that watch."""
+    """The processes that play api and worker now: of each watcher's children the oldest.
+
+    The younger one has its libraries loaded and waits for its turn.
+    """
     found = {}
-    for process in psutil.Process(system.process.pid).children(recursive=True):
+    for role in ("api", "worker"):
         try:
-            words = process.cmdline()
-        except psutil.Error:
+            children = psutil.Process(system.pid_of(role)).children()
+            found[role] = min(children, key=lambda one: float(one.create_time())).pid
+        except (psutil.Error, ValueError):
             continue
-        if words[-1:] in (["api"], ["worker"]):
-            found[words[-1]] = process.pid
     return found
 
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from tests.strangers.node_packages import installed, need_node
 HERE = Path(__file__).parent
 RUN_SECONDS = 30.0
 
-RunNode = Callable[..., "asyncio.Task[Any]"]
+RunNode = Callable[..., Awaitable[Any]]
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +55,7 @@ def node_home(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture
-def run_node(node_home: Path, redis_server: RedisServer) -> Callable[..., Any]:
+def run_node(node_home: Path, redis_server: RedisServer) -> RunNode:
     """`run_node(script, *arguments)`: the JSON that one of our scripts prints, in a thread."""
 
     def run(script: str, *arguments: str) -> Any:

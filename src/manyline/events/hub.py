@@ -7,6 +7,7 @@ stream.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
 
 import structlog
 from bson import ObjectId
@@ -137,6 +138,8 @@ class EventHub:
             asyncio.create_task(self._read(stream, ahead), name="events-reader"),
             asyncio.create_task(self._tell(ahead), name="events-teller"),
         )
+        # A task that is cancelled before its first step never gets to close the stream.
+        await asyncio.sleep(0)
 
     async def _end_work(self) -> None:
         """PyMongo may turn a cancellation into an error of its own: ask until both are done."""
@@ -148,29 +151,26 @@ class EventHub:
 
     async def _read(self, stream: ChangeStream, ahead: asyncio.Queue[Change]) -> None:
         """Until nobody listens; a store that is away is tried again from where it was left."""
-        position = stream.position
         try:
             while self._listeners:
+                position = stream.position
                 try:
-                    change = await stream.next()
-                    position = change.position
-                    await ahead.put(change)
+                    await ahead.put(await stream.next())
                 except StoreUnavailableError:
                     log.warning("events.store_away")
-                    await asyncio.sleep(STORE_AWAY_WAIT_SECONDS)
-                    stream = await self._reopened(stream, position)
+                    await stream.close()
+                    stream = await self._reopened(position)
         except PositionLostError:
             log.warning("events.position_lost")
         finally:
             self._ended()
             await stream.close()
 
-    async def _reopened(self, stream: ChangeStream, position: str) -> ChangeStream:
-        try:
-            await stream.close()
-            return await self._changes.open(after=position)
-        except StoreUnavailableError:
-            return stream
+    async def _reopened(self, position: str) -> ChangeStream:
+        while True:
+            await asyncio.sleep(STORE_AWAY_WAIT_SECONDS)
+            with suppress(StoreUnavailableError):
+                return await self._changes.open(after=position)
 
     async def _tell(self, ahead: asyncio.Queue[Change]) -> None:
         try:

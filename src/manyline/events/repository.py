@@ -6,20 +6,22 @@ what nobody is told, and the projection everything but ids: no text and no seale
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from pymongo.asynchronous.change_stream import AsyncDatabaseChangeStream
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, PyMongoError
 
+from manyline.base.errors import StoreUnavailableError
 from manyline.events.models import Change, EventKind, EventsUnavailableError, PositionLostError
-from manyline.infra.mongo import Database, Document, store_errors
+from manyline.infra.mongo import Database, Document, store_errors, unavailable
 from manyline.messages.repository import COLLECTION as MESSAGES
 from manyline.messages.states import MessageStatus
 
 TENANTS = "tenants"
 BATCH = 500
 NO_REPLICA_SET = 40573
+RESUMABLE = "ResumableChangeStreamError"
 # An empty answer comes after this long, and with it the chance to notice that nobody listens.
 WAIT_MS = 1_000
 
@@ -65,17 +67,19 @@ class ChangeStream:
     async def next(self) -> Change:
         """The next change, or after a second without one a change of the position alone.
 
-        Raises `StoreUnavailableError` and `PositionLostError`.
+        Raises `StoreUnavailableError`; then the stream is to be closed and opened again.
         """
-        with _stream_errors():
+        with _reading_errors():
             found = await self._stream.try_next()
         if found is None:
+            if not self._stream.alive:
+                raise StoreUnavailableError("the change stream was closed by the server")
             return Change(position=self.position)
         return _change(found)
 
     async def close(self) -> None:
-        """Give the cursor back."""
-        with _stream_errors():
+        """Give the cursor back; a store that is away has forgotten it."""
+        with suppress(PyMongoError):
             await self._stream.close()
 
 
@@ -92,7 +96,7 @@ class ChangeRepository:
         """
         # all tenants: one stream serves every listener of a process.
         token = {"_data": after} if after else None
-        with _stream_errors():
+        with _opening_errors(resuming=after is not None):
             return ChangeStream(
                 await self._database.watch(
                     PIPELINE, resume_after=token, batch_size=BATCH, max_await_time_ms=wait_ms
@@ -101,7 +105,8 @@ class ChangeRepository:
 
 
 @contextmanager
-def _stream_errors() -> Iterator[None]:
+def _opening_errors(*, resuming: bool) -> Iterator[None]:
+    """What keeps a stream from being opened: most often a position that is too old."""
     try:
         with store_errors():
             yield
@@ -111,9 +116,21 @@ def _stream_errors() -> Iterator[None]:
                 "events need MongoDB to be a replica set, and this one is not; start it with"
                 " --replSet and run rs.initiate() once"
             ) from None
+        if not resuming or error.has_error_label(RESUMABLE):
+            raise unavailable(error) from error
         raise PositionLostError(
             "what happened since then is no longer known; read the lists anew"
         ) from None
+
+
+@contextmanager
+def _reading_errors() -> Iterator[None]:
+    """What breaks an open stream: whether its position is lost shows when it is opened again."""
+    try:
+        with store_errors():
+            yield
+    except (OperationFailure, StopAsyncIteration) as error:
+        raise unavailable(error) from error
 
 
 def _change(found: Mapping[str, Any]) -> Change:

@@ -179,12 +179,15 @@ class MessageRepository:
     ) -> Page[Message]:
         """A tenant's messages, newest first; those of one conversation if that is given."""
         query: Document = {"tenantId": tenant_id}
+        index = "newest"
         if conversation_id is not None:
             query["conversationId"] = conversation_id
+            index = "conversation"
         if cursor:
             query["seq"] = {"$lt": _position(cursor)}
         with store_errors():
-            found = self._messages.find(query).sort("seq", DESCENDING).limit(limit + 1)
+            newest = self._messages.find(query, hint=index).sort("seq", DESCENDING)
+            found = newest.limit(limit + 1)
             documents = [document async for document in found]
         more = len(documents) > limit
         documents = documents[:limit]

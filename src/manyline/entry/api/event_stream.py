@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from manyline.base.errors import StoreUnavailableError
 from manyline.entry.api.schemas import Shown, show_message, show_status, show_tenant
 from manyline.events.hub import EventHub
 from manyline.events.listener import Listener
@@ -71,6 +72,8 @@ class EventStream(Response):
                     yield frame_of(event)
             except PositionLostError as error:
                 yield _frame(listener.position, "reset", json.dumps({"detail": error.detail}))
+            except StoreUnavailableError:
+                return  # The reader comes again, from where it stands.
         while True:
             try:
                 async with asyncio.timeout(HEARTBEAT_SECONDS):

@@ -1,7 +1,7 @@
 """What `up` says when everything answers: where to go from here."""
 
 from manyline.entry.cli.plan import Plan
-from manyline.entry.cli.reload import source_root
+from manyline.entry.cli.sources import source_root
 from manyline.entry.cli.terminal import Terminal
 
 

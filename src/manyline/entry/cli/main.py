@@ -108,10 +108,11 @@ def _simulator_environment(settings: Settings) -> dict[str, str]:
 
 
 def _run_reloading(role: str) -> None:
-    from manyline.entry.cli.reload import Reloader, source_root  # noqa: PLC0415
+    from manyline.entry.cli.reload import Reloader  # noqa: PLC0415
+    from manyline.entry.cli.sources import source_root  # noqa: PLC0415
 
     async def run() -> int:
-        argv = (sys.executable, "-m", "manyline", role)
+        argv = (sys.executable, "-m", "manyline.entry.cli.standby", role)
         root = source_root()
         return await Reloader(role, argv, root=root, pointless=POINTLESS, say=typer.echo).run()
 

@@ -1,12 +1,13 @@
 """What several commands share: options, and the client that they make."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from manyline.entry.cli.address import api_url
-from manyline.entry.cli.client import ApiClient
 from manyline.settings import load_settings
+
+if TYPE_CHECKING:
+    from manyline.entry.cli.client import ApiClient
 
 Url = Annotated[
     str | None,
@@ -24,8 +25,12 @@ CursorOption = Annotated[
 TenantArgument = Annotated[str, typer.Argument(metavar="TENANT_ID", show_default=False)]
 
 
-def client(url: str | None) -> ApiClient:
+def client(url: str | None) -> "ApiClient":
     """For the API at `url`, or the one of this machine's settings; raises `SettingsError`."""
+    # Here, since api and worker load this module too, and `http` and `ssl` for nothing.
+    from manyline.entry.cli.address import api_url  # noqa: PLC0415
+    from manyline.entry.cli.client import ApiClient  # noqa: PLC0415
+
     settings = load_settings()
     key = settings.admin_api_key
     return ApiClient(url or api_url(settings), key=key.get_secret_value() if key else None)

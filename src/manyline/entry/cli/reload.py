@@ -1,7 +1,8 @@
 """`--reload`: runs one role as a child and starts it anew when our source changes.
 
 A file that is no Python changes nothing: what ran before goes on until the file is mended. A child
-that ends by itself is started again at the next change, or after a wait that grows.
+that ends by itself is started again at the next change, or after a wait that grows. The next child
+waits beside the one that runs, with its libraries loaded (`standby`).
 """
 
 import asyncio
@@ -12,10 +13,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import manyline
 from manyline.entry.cli.sources import Sources, mistakes
 
 LOOK_SECONDS = 0.25
+# When the one that starts needs the processor no more.
+PREPARE_AFTER_SECONDS = 3.0
 # A little longer than a worker takes for the calls that are under way.
 STOP_SECONDS = 8.0
 FIRST_WAIT_SECONDS = 1.0
@@ -23,14 +25,10 @@ LONGEST_WAIT_SECONDS = 30.0
 SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
-def source_root() -> Path:
-    """The directory that is watched: the one this package was imported from."""
-    return Path(manyline.__file__).parent
-
-
 class Reloader:
     """Keeps `argv` running until it is told to stop by SIGTERM or SIGINT.
 
+    `argv` begins its work when it is given a line on standard input.
     `pointless` is the exit code with which a child says that another try would end the same way.
     It is believed until the source changes, which is what another try may then differ by.
     """
@@ -51,16 +49,27 @@ class Reloader:
         self._say = say
         self._stopping = asyncio.Event()
         self._wait_seconds = FIRST_WAIT_SECONDS
+        self._next: asyncio.subprocess.Process | None = None
 
     async def run(self) -> int:
         """The child's exit code once all is over."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
+        try:
+            return await self._keep_running()
+        finally:
+            if self._next is not None:
+                self._next.kill()
+                await self._next.wait()
+
+    async def _keep_running(self) -> int:
         while True:
             child = await self._start()
             ended = asyncio.create_task(child.wait())
+            preparing = asyncio.create_task(self._prepare())
             await self._first_of(ended, self._changed())
+            preparing.cancel()
             if self._stopping.is_set():
                 return await self._stop(child)
             if not ended.done():
@@ -75,8 +84,20 @@ class Reloader:
                 return code
 
     async def _start(self) -> asyncio.subprocess.Process:
+        child, self._next = self._next or await self._spawn(), None
+        if child.stdin is not None and child.returncode is None:
+            child.stdin.write(b"go\n")
+            child.stdin.close()
+        return child
+
+    async def _prepare(self) -> None:
+        await asyncio.sleep(PREPARE_AFTER_SECONDS)
+        if self._next is None:
+            self._next = await self._spawn()
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            *self._argv, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent
+            *self._argv, stdin=subprocess.PIPE, preexec_fn=_die_with_parent
         )
 
     async def _first_of(self, ended: "asyncio.Task[int]", changed: "asyncio.Task[None]") -> None:

@@ -13,19 +13,22 @@ def show_json(value: object) -> None:
 
 
 def show_table(columns: Mapping[str, str], items: Sequence[Mapping[str, Any]]) -> None:
-    """One line an item; `columns` is heading to field, with dots for a field of a field."""
-    from rich.table import Table  # noqa: PLC0415
+    """One line an item; `columns` is heading to field, with dots for a field of a field.
+
+    Only the last column is cut to the terminal's width: an id that is cut short is of no use.
+    """
+    from rich.cells import cell_len, set_cell_size  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in columns:
-        # An id that is cut short is of no use; a text may be.
-        table.add_column(
-            heading, no_wrap=True, overflow="ellipsis" if heading == "text" else "fold"
-        )
-    for item in items:
-        table.add_row(*(Text(one_line(_field(item, field))) for field in columns.values()))
-    _console().print(table)
+    rows = [list(columns)]
+    rows += [[one_line(_field(item, field)) for field in columns.values()] for item in items]
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    console = _console()
+    for number, row in enumerate(rows):
+        padded = [set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True)]
+        line = Text("  ".join([*padded[:-1], row[-1]]), style="" if number else "bold")
+        line.truncate(console.width, overflow="ellipsis")
+        console.print(line, soft_wrap=True)
 
 
 def show_more(page: Mapping[str, Any]) -> None:
@@ -36,15 +39,14 @@ def show_more(page: Mapping[str, Any]) -> None:
 
 def show_facts(item: Mapping[str, Any]) -> None:
     """One line a field; fields of fields by their path."""
-    from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="bold", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, value in _facts(item):
-        grid.add_row(Text(name), Text(one_line(value)))
-    _console().print(grid)
+    facts = _facts(item)
+    width = max((len(name) for name, _ in facts), default=0)
+    for name, value in facts:
+        line = Text(name.ljust(width), style="bold")
+        line.append(f"  {one_line(value)}", style="not bold")
+        _console().print(line, soft_wrap=True)
 
 
 def say(line: str) -> None:
@@ -89,5 +91,5 @@ def _console() -> Any:
 
     from rich.console import Console  # noqa: PLC0415
 
-    # A pipe has no width; a table cut at 80 would break the ids that somebody greps for.
-    return Console(width=None if sys.stdout.isatty() else 240)
+    # A pipe has no width, and who reads it wants all of a text.
+    return Console(width=None if sys.stdout.isatty() else 10_000)

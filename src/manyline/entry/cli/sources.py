@@ -10,8 +10,15 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import manyline
+
 Mark = tuple[int, int]
 """Modification time in nanoseconds, and size."""
+
+
+def source_root() -> Path:
+    """The directory that is watched: the one this package was imported from."""
+    return Path(manyline.__file__).parent
 
 
 class Sources:

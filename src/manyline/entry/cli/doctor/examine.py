@@ -66,13 +66,13 @@ async def _records(settings: Settings, mongo: Mongo) -> list[Finding]:
     await read_store_clock(mongo, clock)
     tenants = [tenant async for tenant in every_tenant(TenantRepository(mongo.database))]
     seen = await Heartbeats(mongo.database, clock=clock).last_seen("worker")
-    oldest_due = await OutboxRepository(mongo.database).oldest_due(
-        MessageStatus.QUEUED, before=clock.now()
-    )
+    outbox, now = OutboxRepository(mongo.database), clock.now()
+    queued = await outbox.oldest_due(MessageStatus.QUEUED, before=now)
+    sending = await outbox.oldest_due(MessageStatus.SENDING, before=now)
     return [
         await secrets(settings, tenants),
         worker_seen(seen, clock),
-        relay_lag(oldest_due, tenants, clock),
+        relay_lag(queued, sending, tenants, clock),
     ]
 
 

@@ -98,24 +98,37 @@ def worker_seen(seen: datetime | None, clock: Clock) -> Finding:
 
 
 def relay_lag(
-    oldest_due: dict[ObjectId, datetime], tenants: Sequence[Tenant], clock: Clock
+    queued: dict[ObjectId, datetime],
+    sending: dict[ObjectId, datetime],
+    tenants: Sequence[Tenant],
+    clock: Clock,
 ) -> Finding:
-    """How long the longest waiting message is overdue; paused tenants wait on purpose."""
-    active = {tenant.id for tenant in tenants if tenant.status is TenantStatus.ACTIVE}
+    """How long anything is overdue, by each tenant's earliest; paused tenants wait on purpose.
+
+    `queued`: messages that should have been sent by then; `sending`: claims whose lease has ended.
+    """
     now = clock.now()
-    late = {one: now - due for one, due in oldest_due.items() if one in active and due < now}
+    forgotten = max((now - ended for ended in sending.values()), default=timedelta(0))
+    if forgotten > LONG:
+        return broken(
+            LAG,
+            f"a worker that died left claims which nobody has settled for {_ago(forgotten)}: the"
+            " relay does not run",
+            "start a worker; if one runs, look for relay warnings in its log",
+        )
+    active = {tenant.id for tenant in tenants if tenant.status is TenantStatus.ACTIVE}
+    late = {one: now - due for one, due in queued.items() if one in active}
     longest = max(late.values(), default=timedelta(0))
     detail = f"the longest waiting message is {_ago(longest)} overdue"
     if longest <= LONG:
         return ok(LAG, detail if late else "nothing is overdue")
     numbers = sum(age > LONG for age in late.values())
-    detail += f"; {numbers} tenant{'' if numbers == 1 else 's'} wait"
     fix = (
         "a large broadcast takes its time (80 messages a second for a number); otherwise look for"
         " relay and settle warnings in the worker's log, and start more workers"
     )
     make = broken if longest > TOO_LONG else warning
-    return make(LAG, detail, fix)
+    return make(LAG, f"{detail}; tenants that wait: {numbers}", fix)
 
 
 def _ago(age: timedelta) -> str:

@@ -102,7 +102,9 @@ def _stop_on_signals() -> asyncio.Event:
 def _serve_metrics(worker: WorkerRuntime) -> None:
     port = worker.foundation.settings.worker_metrics_port
     if port is not None:
-        start_http_server(port, addr="127.0.0.1", registry=worker.foundation.registry)
+        start_http_server(
+            port, addr=worker.foundation.settings.host, registry=worker.foundation.registry
+        )
 
 
 def _tell(line: str) -> None:

@@ -141,7 +141,7 @@ class Caller:
 async def eventually(condition: Callable[[], bool], *, within: float = DEADLINE) -> None:
     """Wait until `condition` holds; for state that nobody announces."""
     async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+        while not condition():
             await asyncio.sleep(0.002)
 
 

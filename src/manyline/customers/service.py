@@ -1,6 +1,7 @@
 """Finding people: who is this, and have we met?"""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from bson import ObjectId
 
@@ -11,6 +12,14 @@ from manyline.customers.repository import CustomerRepository, Key
 CACHED_CUSTOMERS = 50_000
 
 
+@dataclass(frozen=True, slots=True)
+class People:
+    """The customers of some sightings: their ids, and which of them were met just now."""
+
+    ids: dict[Key, ObjectId]
+    first_met: frozenset[ObjectId]
+
+
 class CustomerService:
     """Resolves sightings to customers' ids, through a bounded memory of those met before."""
 
@@ -19,7 +28,7 @@ class CustomerService:
         self._clock = clock
         self._met: dict[Key, ObjectId] = {}
 
-    async def resolve(self, sightings: Iterable[Sighting]) -> dict[Key, ObjectId]:
+    async def resolve(self, sightings: Iterable[Sighting]) -> People:
         """The customer of each sighting, made when missing; `lastSeenAt` and names follow.
 
         At most one find and one insert for all unknown people, and one bulk of updates for
@@ -45,7 +54,7 @@ class CustomerService:
         )
         for key in latest:
             self._remember(key, ids[key])
-        return ids
+        return People(ids=ids, first_met=frozenset(made.values()))
 
     def _remember(self, key: Key, customer_id: ObjectId) -> None:
         self._met[key] = customer_id

@@ -25,7 +25,7 @@ from manyline.conversations.models import Turn
 from manyline.conversations.repository import ConversationRepository
 from manyline.customers.models import Sighting, identity_of
 from manyline.customers.repository import Key
-from manyline.customers.service import CustomerService
+from manyline.customers.service import CustomerService, People
 from manyline.inbound.models import (
     Committed,
     Quarantined,
@@ -105,7 +105,8 @@ class InboundCommit:
         inserted, _ = await asyncio.gather(
             self._messages.insert(batch.documents),
             self._conversations.record(
-                _turn(item, people) for item in items if isinstance(item, RoutedMessage)
+                [_turn(item, people) for item in items if isinstance(item, RoutedMessage)],
+                first_met=people.first_met,
             ),
         )
         self._refuse(batch, inserted, items)
@@ -114,7 +115,7 @@ class InboundCommit:
         self._measure(len(items), len(batch.quarantined), started)
         return self._outcomes(len(items), batch, inserted)
 
-    def _batch(self, items: Sequence[RoutedItem], people: dict[Key, ObjectId]) -> _Batch:
+    def _batch(self, items: Sequence[RoutedItem], people: People) -> _Batch:
         """Encode every message and its reply; what has no BSON form goes to quarantine."""
         batch = _Batch()
         for place, item in enumerate(items):
@@ -122,7 +123,7 @@ class InboundCommit:
                 batch.quarantined.append(item)
             elif isinstance(item, RoutedMessage):
                 try:
-                    self._add_message(batch, place, item, people[_key(item)])
+                    self._add_message(batch, place, item, people.ids[_key(item)])
                 except UnstorableError as error:
                     batch.quarantined.append(_refused(item, error.detail))
         return batch
@@ -212,10 +213,10 @@ def _key(item: RoutedMessage) -> Key:
     return item.tenant.id, identity
 
 
-def _turn(item: RoutedMessage, people: dict[Key, ObjectId]) -> Turn:
+def _turn(item: RoutedMessage, people: People) -> Turn:
     return Turn(
         tenant_id=item.tenant.id,
-        conversation_id=people[_key(item)],
+        conversation_id=people.ids[_key(item)],
         at=item.said_at,
         preview=item.message.body,
         inbound=True,

@@ -101,11 +101,12 @@ class Acceptor:
         """Store a batch; per order the new message's id, or None where its key was taken."""
         people = await self._customers.resolve(_sighting(order) for order in orders)
         made = [
-            self._outbound(order, people[order.tenant.id, _identity(order)]) for order in orders
+            self._outbound(order, people.ids[order.tenant.id, _identity(order)]) for order in orders
         ]
         inserted = await self._messages.insert([outbound_document(message) for message in made])
         new = [message for message, outcome in zip(made, inserted, strict=True) if outcome.new]
-        await self._conversations.record(_turn(message) for message in new)
+        turns = [_turn(message) for message in new]
+        await self._conversations.record(turns, first_met=people.first_met)
         return [_new_id(m, outcome) for m, outcome in zip(made, inserted, strict=True)]
 
     def _outbound(self, order: _Order, customer_id: ObjectId) -> NewOutbound:

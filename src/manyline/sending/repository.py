@@ -56,7 +56,7 @@ class OutboxRepository:
         # all tenants: a job carries messages of any numbers.
         query = {"_id": {"$in": list(message_ids)}, "status": MessageStatus.QUEUED.value}
         with store_errors():
-            found = self._messages.find(query, PENDING_FIELDS)
+            found = self._messages.find(query, PENDING_FIELDS, hint="_id_")
             return [_pending(document) async for document in found]
 
     async def due(self, tenant_id: ObjectId, *, now: datetime, limit: int) -> list[Pending]:
@@ -119,7 +119,7 @@ class OutboxRepository:
         }
         queued = {"_id": {"$in": ids}, "status": MessageStatus.QUEUED.value}
         with store_errors():
-            result = await self._messages.update_many(queued, update)
+            result = await self._messages.update_many(queued, update, hint="_id_")
             if result.modified_count == len(ids):
                 return list(claims)
             mine = self._messages.find({"_id": {"$in": ids}, "lease.owner": owner}, {"_id": True})
@@ -148,7 +148,7 @@ class OutboxRepository:
         # all tenants: names messages by ids that this worker has claimed.
         query = {"_id": {"$in": [one.claim.message.id for one in sent]}, **_HELD_OR_DOUBTED}
         try:
-            await self._messages.update_many(query, _all_sent(sent))
+            await self._messages.update_many(query, _all_sent(sent), hint="_id_")
         except DuplicateKeyError:
             await self._settle_one_by_one(sent)
 

@@ -1,6 +1,7 @@
 """The worker process: takes jobs until it is told to stop, and runs the background loops."""
 
 import asyncio
+import os
 import signal
 
 import structlog
@@ -16,6 +17,9 @@ from manyline.runtime import STOP_CALLS_SECONDS, WorkerRuntime, open_worker
 from manyline.settings import Settings
 
 STOP_JOBS_SECONDS = 3.0
+# Where api and worker share cores, a webhook's answer comes before a send: Meta repeats what is
+# answered late, while a message that waits a little only waits.
+NICENESS = 5
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +31,7 @@ def run(settings: Settings) -> None:
     takes jobs ends by itself: a worker that takes no jobs must not look alive.
     """
     configure_logs(json_lines=settings.in_production, level=settings.log_level, role="worker")
+    os.nice(NICENESS)
     uvloop.run(_work(settings))
 
 

@@ -36,17 +36,14 @@ from manyline.inbound.models import (
 from manyline.inbound.repository import QuarantineRepository
 from manyline.inbound.statuses import StatusBoard
 from manyline.infra.documents import UnstorableError
+from manyline.messages.documents import inbound_document, outbound_document
 from manyline.messages.models import (
     AUTO_REPLY_PREFIX,
     Inserted,
     NewInbound,
     NewOutbound,
 )
-from manyline.messages.repository import (
-    MessageRepository,
-    inbound_document,
-    outbound_document,
-)
+from manyline.messages.repository import MessageRepository
 from manyline.meta.payloads import text_content
 from manyline.observability.metrics import InboundMetrics
 

@@ -7,7 +7,6 @@ were accepted, over any number of processes, which no clock of ours could promis
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from bson import ObjectId, Timestamp
 from bson.raw_bson import RawBSONDocument
@@ -16,7 +15,6 @@ from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from manyline.base.paging import Page, decode_cursor, encode_cursor
-from manyline.infra.documents import as_it_came, encode_document
 from manyline.infra.mongo import (
     DUPLICATE_KEY,
     MAJORITY_TIMEOUT_MS,
@@ -26,14 +24,13 @@ from manyline.infra.mongo import (
     store_errors,
     unavailable,
 )
+from manyline.messages.documents import message_from
 from manyline.messages.models import (
     Inserted,
     Message,
     MessageNotFoundError,
-    NewInbound,
-    NewOutbound,
 )
-from manyline.messages.states import RANK, Direction, MessageStatus
+from manyline.messages.states import Direction
 
 COLLECTION = "messages"
 MOST_UNREAD = 100
@@ -118,7 +115,7 @@ class MessageRepository:
             document = await self._messages.find_one({"tenantId": tenant_id, "_id": message_id})
         if document is None:
             raise MessageNotFoundError("this tenant has no message with this id")
-        return _from_document(document)
+        return message_from(document)
 
     async def find_by_key(self, tenant_id: ObjectId, idempotency_key: str) -> Message | None:
         """The message that was accepted under a key, once it is durable; None when there is none.
@@ -134,7 +131,7 @@ class MessageRepository:
                 {"tenantId": tenant_id, "idempotencyKey": idempotency_key},
                 max_time_ms=MAJORITY_TIMEOUT_MS,
             )
-        return _from_document(document) if document else None
+        return message_from(document) if document else None
 
     async def by_ids(
         self, tenant_ids: Sequence[ObjectId], message_ids: Sequence[ObjectId]
@@ -143,7 +140,7 @@ class MessageRepository:
         query = {"tenantId": {"$in": list(tenant_ids)}, "_id": {"$in": list(message_ids)}}
         with store_errors():
             found = self._messages.find(query)
-            return {document["_id"]: _from_document(document) async for document in found}
+            return {document["_id"]: message_from(document) async for document in found}
 
     async def unread(
         self, tenant_id: ObjectId, read_at: Mapping[ObjectId, datetime | None]
@@ -193,58 +190,7 @@ class MessageRepository:
         more = len(documents) > limit
         documents = documents[:limit]
         next_cursor = _cursor(documents[-1]["seq"]) if more else None
-        return Page([_from_document(document) for document in documents], next_cursor)
-
-
-def inbound_document(message: NewInbound) -> RawBSONDocument:
-    """A customer's message as stored; raises `UnstorableError`."""
-    document: Document = {
-        "_id": message.id,
-        "tenantId": message.tenant_id,
-        "conversationId": message.conversation_id,
-        "phoneNumberId": message.phone_number_id,
-        "seq": Timestamp(0, 0),
-        "direction": Direction.IN.value,
-        "waMessageId": message.wamid,
-        "type": message.type,
-        "body": message.body,
-        "content": message.content,
-        "status": MessageStatus.RECEIVED.value,
-        "statusAt": {"received": message.created_at},
-        "source": "webhook",
-        "sentAt": message.sent_at,
-        "createdAt": message.created_at,
-    }
-    if message.sender is not None:
-        document["from"] = message.sender
-    return encode_document(document)
-
-
-def outbound_document(message: NewOutbound) -> RawBSONDocument:
-    """A message for the outbox, due at once; raises `UnstorableError`."""
-    document: Document = {
-        "_id": message.id,
-        "tenantId": message.tenant_id,
-        "conversationId": message.conversation_id,
-        "phoneNumberId": message.phone_number_id,
-        "seq": Timestamp(0, 0),
-        "direction": Direction.OUT.value,
-        "to": message.recipient,
-        "type": message.type,
-        "body": message.body,
-        "content": message.content,
-        "status": MessageStatus.QUEUED.value,
-        "statusRank": RANK[MessageStatus.QUEUED],
-        "statusAt": {"queued": message.created_at},
-        "source": message.source,
-        "idempotencyKey": message.idempotency_key,
-        "attempts": 0,
-        "dueAt": message.created_at,
-        "createdAt": message.created_at,
-    }
-    if message.request_hash is not None:
-        document["requestHash"] = message.request_hash
-    return encode_document(document)
+        return Page([message_from(document) for document in documents], next_cursor)
 
 
 def _outcomes(error: BulkWriteError, count: int) -> list[Inserted]:
@@ -263,36 +209,6 @@ def _outcomes(error: BulkWriteError, count: int) -> list[Inserted]:
 
 def _is_about_the_store(error: OperationFailure) -> bool:
     return bool(error.timeout or error.has_error_label("RetryableWriteError"))
-
-
-def _from_document(document: Document) -> Message:
-    outgoing = document["direction"] == Direction.OUT
-    return Message(
-        id=document["_id"],
-        tenant_id=document["tenantId"],
-        conversation_id=document["conversationId"],
-        direction=Direction(document["direction"]),
-        status=MessageStatus(document["status"]),
-        type=document["type"],
-        body=document["body"],
-        content=as_it_came(document["content"]),
-        source=document["source"],
-        status_at=document["statusAt"],
-        created_at=document["createdAt"],
-        wamid=document.get("waMessageId"),
-        sender=document.get("from"),
-        recipient=document.get("to"),
-        idempotency_key=document.get("idempotencyKey"),
-        request_hash=document.get("requestHash"),
-        attempts=document.get("attempts", 0),
-        next_attempt_at=document.get("dueAt") if outgoing and _is_queued(document) else None,
-        error=document.get("error"),
-        pricing=document.get("pricing"),
-    )
-
-
-def _is_queued(document: dict[str, Any]) -> bool:
-    return bool(document["status"] == MessageStatus.QUEUED)
 
 
 def _cursor(position: Timestamp) -> str:

@@ -19,8 +19,9 @@ from manyline.conversations.models import Turn
 from manyline.conversations.repository import ConversationRepository
 from manyline.customers.models import Sighting, identity_of
 from manyline.customers.service import CustomerService
+from manyline.messages.documents import outbound_document
 from manyline.messages.models import AUTO_REPLY_PREFIX, Inserted, NewOutbound
-from manyline.messages.repository import MessageRepository, outbound_document
+from manyline.messages.repository import MessageRepository
 from manyline.meta import phone
 from manyline.meta.payloads import text_content
 from manyline.sending.models import (

@@ -7,7 +7,6 @@ so the outbox' two indexes hold only what is unsettled. Every transition is one 
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from bson import ObjectId
 from pymongo import UpdateOne
@@ -17,7 +16,8 @@ from manyline.infra.mongo import Collection, Database, Document, store_errors
 from manyline.messages.models import Pending
 from manyline.messages.repository import COLLECTION
 from manyline.messages.states import RANK, MessageStatus
-from manyline.sending.models import Claim, Failed, InDoubt, Requeued, Sent, Settlement, Waiting
+from manyline.sending.models import Claim, Sent, Settlement, Waiting
+from manyline.sending.transitions import HELD_OR_DOUBTED, all_sent, settled
 
 UNSETTLED = {"$exists": True}
 LOWEST_ID = ObjectId(bytes(12))
@@ -38,11 +38,6 @@ PENDING_FIELDS = dict.fromkeys(
     ),
     True,
 )
-
-# From in_doubt too: whoever comes back late with Graph's answer knows better.
-_HELD_OR_DOUBTED: Document = {
-    "status": {"$in": [MessageStatus.SENDING.value, MessageStatus.IN_DOUBT.value]}
-}
 
 
 class OutboxRepository:
@@ -132,7 +127,7 @@ class OutboxRepository:
         One that has moved on meanwhile (a status came first, the lease ended) is left as it is.
         """
         sent = [settlement for settlement in settlements if isinstance(settlement, Sent)]
-        others = [_settled(s) for s in settlements if not isinstance(s, Sent)]
+        others = [UpdateOne(*settled(s)) for s in settlements if not isinstance(s, Sent)]
         with store_errors():
             if sent:
                 await self._settle_sent(sent)
@@ -146,20 +141,20 @@ class OutboxRepository:
         then each is written by itself.
         """
         # all tenants: names messages by ids that this worker has claimed.
-        query = {"_id": {"$in": [one.claim.message.id for one in sent]}, **_HELD_OR_DOUBTED}
+        query = {"_id": {"$in": [one.claim.message.id for one in sent]}, **HELD_OR_DOUBTED}
         try:
-            await self._messages.update_many(query, _all_sent(sent), hint="_id_")
+            await self._messages.update_many(query, all_sent(sent), hint="_id_")
         except DuplicateKeyError:
             await self._settle_one_by_one(sent)
 
     async def _settle_one_by_one(self, sent: Sequence[Sent]) -> None:
         # all tenants: names messages by ids that this worker has claimed.
         for one in sent:
-            query = {"_id": one.claim.message.id, **_HELD_OR_DOUBTED}
+            query = {"_id": one.claim.message.id, **HELD_OR_DOUBTED}
             try:
-                await self._messages.update_one(query, _all_sent([one]))
+                await self._messages.update_one(query, all_sent([one]))
             except DuplicateKeyError:
-                await self._messages.update_one(query, _all_sent([one], with_wamid=False))
+                await self._messages.update_one(query, all_sent([one], with_wamid=False))
 
     async def park_behind(self, messages: Sequence[Pending], *, until: datetime) -> None:
         """Take followers out of sight until whoever settles the one before them wakes them."""
@@ -246,80 +241,6 @@ class OutboxRepository:
                 if head is not None:
                     heads[conversation_id] = head
         return list(heads.values())
-
-
-def _settled(settlement: Requeued | Failed | InDoubt) -> UpdateOne:
-    """One conditional update; a settlement counts only for the claim it was made under."""
-    message = settlement.claim.message
-    condition: Document
-    update: Document
-    named: Document = {"_id": message.id, "tenantId": message.tenant_id}
-    if isinstance(settlement, Requeued):
-        condition, update = _requeued(settlement)
-    elif isinstance(settlement, Failed):
-        condition, update = _failed(settlement)
-    else:
-        condition, update = _in_doubt(settlement)
-    return UpdateOne(named | condition, update)
-
-
-def _all_sent(sent: Sequence[Sent], *, with_wamid: bool = True) -> list[Document]:
-    """`sent` for many messages at once; each takes its own wamid and time from its place."""
-    ids = [one.claim.message.id for one in sent]
-    place: Document = {"$indexOfArray": [{"$literal": ids}, "$_id"]}
-
-    def own(values: list[Any]) -> Document:
-        return {"$arrayElemAt": [{"$literal": values}, place]}
-
-    fields: Document = {
-        "status": MessageStatus.SENT.value,
-        "statusRank": RANK[MessageStatus.SENT],
-        "statusAt.sent": own([one.at for one in sent]),
-        "attempts": {"$add": ["$attempts", 1]},
-    }
-    if with_wamid:
-        fields["waMessageId"] = own([one.wamid for one in sent])
-    return [{"$set": fields}, {"$unset": ["lease", "dueAt", "error"]}]
-
-
-def _requeued(settlement: Requeued) -> tuple[Document, Document]:
-    """From `in_doubt` too, by the claim's own holder: it knows that Graph did not take it."""
-    fields: Document = {
-        "status": MessageStatus.QUEUED.value,
-        "statusRank": RANK[MessageStatus.QUEUED],
-        "dueAt": settlement.due_at,
-    }
-    if settlement.error is not None:
-        fields["error"] = settlement.error
-    update: Document = {"$set": fields, "$unset": {"lease": "", "behind": ""}}
-    if settlement.counts:
-        update["$inc"] = {"attempts": 1}
-    return _HELD_OR_DOUBTED | {"lease.owner": settlement.claim.owner}, update
-
-
-def _failed(settlement: Failed) -> tuple[Document, Document]:
-    fields = _entered(MessageStatus.FAILED, settlement.at) | {"error": settlement.error}
-    unset = {"lease": "", "dueAt": ""}
-    return _held(settlement), {"$set": fields, "$unset": unset, "$inc": {"attempts": 1}}
-
-
-def _in_doubt(settlement: InDoubt) -> tuple[Document, Document]:
-    """The lease stays in the document: its holder may still come back with an answer."""
-    error = {"title": settlement.reason}
-    fields = _entered(MessageStatus.IN_DOUBT, settlement.at) | {"error": error}
-    return _held(settlement), {"$set": fields, "$unset": {"dueAt": ""}, "$inc": {"attempts": 1}}
-
-
-def _held(settlement: Failed | InDoubt) -> Document:
-    return {"status": MessageStatus.SENDING.value, "lease.owner": settlement.claim.owner}
-
-
-def _entered(status: MessageStatus, at: datetime) -> Document:
-    return {
-        "status": status.value,
-        "statusRank": RANK[status],
-        f"statusAt.{status.value}": at,
-    }
 
 
 def _pending(document: Document) -> Pending:

@@ -9,8 +9,9 @@ import pytest
 from bson import ObjectId
 from prometheus_client import CollectorRegistry
 
+from manyline.messages.documents import outbound_document
 from manyline.messages.models import NewOutbound
-from manyline.messages.repository import MessageRepository, outbound_document
+from manyline.messages.repository import MessageRepository
 from manyline.meta.graph import GraphClient
 from manyline.meta.payloads import text_content
 from manyline.observability.metrics import SendingMetrics

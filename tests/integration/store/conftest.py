@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
+from manyline.messages.documents import outbound_document
 from manyline.messages.models import NewOutbound
-from manyline.messages.repository import MessageRepository, outbound_document
+from manyline.messages.repository import MessageRepository
 from manyline.meta.payloads import text_content
 from manyline.sending.repository import OutboxRepository
 

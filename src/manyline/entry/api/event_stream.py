@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from manyline.base.errors import StoreUnavailableError
-from manyline.entry.api.schemas import Shown, show_message, show_status, show_tenant
+from manyline.entry.api.shown import Shown, show_message, show_status, show_tenant
 from manyline.events.hub import EventHub
 from manyline.events.listener import Listener
 from manyline.events.models import Event, MessageEvent, PositionLostError, StatusEvent

@@ -10,12 +10,12 @@ from manyline.base.clock import Clock
 from manyline.conversations.models import Conversation
 from manyline.conversations.repository import ConversationRepository
 from manyline.customers.repository import CustomerRepository
+from manyline.entry.api.given import ReadGiven
 from manyline.entry.api.parameters import ConversationId, Cursor, Limit, TenantId
-from manyline.entry.api.schemas import (
+from manyline.entry.api.shown import (
     ConversationShown,
     MessageShown,
     PageShown,
-    ReadGiven,
     show_conversation,
     show_message,
 )

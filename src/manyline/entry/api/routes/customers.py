@@ -5,7 +5,7 @@ from fastapi import APIRouter
 
 from manyline.customers.repository import CustomerRepository
 from manyline.entry.api.parameters import Cursor, Limit, TenantId
-from manyline.entry.api.schemas import CustomerShown, PageShown, show_customer
+from manyline.entry.api.shown import CustomerShown, PageShown, show_customer
 from manyline.tenants.directory import TenantDirectory
 
 

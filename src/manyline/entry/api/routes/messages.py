@@ -3,8 +3,9 @@
 import structlog
 from fastapi import APIRouter, Response
 
+from manyline.entry.api.given import SendGiven
 from manyline.entry.api.parameters import Cursor, Limit, MessageId, TenantId
-from manyline.entry.api.schemas import MessageShown, PageShown, SendGiven, SentShown, show_message
+from manyline.entry.api.shown import MessageShown, PageShown, SentShown, show_message
 from manyline.messages.repository import MessageRepository
 from manyline.sending.accept import Acceptor, SendText
 from manyline.tenants.directory import TenantDirectory

@@ -7,15 +7,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from manyline.base.json_merge import merge_patch
+from manyline.entry.api.given import RegisterGiven, TenantPatch
 from manyline.entry.api.parameters import Cursor, Limit, TenantId
-from manyline.entry.api.schemas import (
-    PageShown,
-    RegisteredShown,
-    RegisterGiven,
-    TenantPatch,
-    TenantShown,
-    show_tenant,
-)
+from manyline.entry.api.shown import PageShown, RegisteredShown, TenantShown, show_tenant
 from manyline.sending.wakes import Wakes
 from manyline.tenants.directory import TenantDirectory
 from manyline.tenants.models import Tenant

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from manyline.entry.api.schemas import RegisterGiven, SendGiven, show_tenant
+from manyline.entry.api.given import RegisterGiven, SendGiven
+from manyline.entry.api.shown import show_tenant
 from manyline.tenants.models import Tenant
 from manyline.vault.envelope import SealedSecret
 

@@ -1,0 +1,93 @@
+"""Messages as MongoDB keeps them, and back."""
+
+from typing import Any
+
+from bson import Timestamp
+from bson.raw_bson import RawBSONDocument
+
+from manyline.infra.documents import as_it_came, encode_document
+from manyline.messages.models import Message, NewInbound, NewOutbound
+from manyline.messages.states import RANK, Direction, MessageStatus
+
+Document = dict[str, Any]
+
+
+def inbound_document(message: NewInbound) -> RawBSONDocument:
+    """A customer's message as stored; raises `UnstorableError`."""
+    document: Document = {
+        "_id": message.id,
+        "tenantId": message.tenant_id,
+        "conversationId": message.conversation_id,
+        "phoneNumberId": message.phone_number_id,
+        "seq": Timestamp(0, 0),
+        "direction": Direction.IN.value,
+        "waMessageId": message.wamid,
+        "type": message.type,
+        "body": message.body,
+        "content": message.content,
+        "status": MessageStatus.RECEIVED.value,
+        "statusAt": {"received": message.created_at},
+        "source": "webhook",
+        "sentAt": message.sent_at,
+        "createdAt": message.created_at,
+    }
+    if message.sender is not None:
+        document["from"] = message.sender
+    return encode_document(document)
+
+
+def outbound_document(message: NewOutbound) -> RawBSONDocument:
+    """A message for the outbox, due at once; raises `UnstorableError`."""
+    document: Document = {
+        "_id": message.id,
+        "tenantId": message.tenant_id,
+        "conversationId": message.conversation_id,
+        "phoneNumberId": message.phone_number_id,
+        "seq": Timestamp(0, 0),
+        "direction": Direction.OUT.value,
+        "to": message.recipient,
+        "type": message.type,
+        "body": message.body,
+        "content": message.content,
+        "status": MessageStatus.QUEUED.value,
+        "statusRank": RANK[MessageStatus.QUEUED],
+        "statusAt": {"queued": message.created_at},
+        "source": message.source,
+        "idempotencyKey": message.idempotency_key,
+        "attempts": 0,
+        "dueAt": message.created_at,
+        "createdAt": message.created_at,
+    }
+    if message.request_hash is not None:
+        document["requestHash"] = message.request_hash
+    return encode_document(document)
+
+
+def message_from(document: Document) -> Message:
+    outgoing = document["direction"] == Direction.OUT
+    return Message(
+        id=document["_id"],
+        tenant_id=document["tenantId"],
+        conversation_id=document["conversationId"],
+        direction=Direction(document["direction"]),
+        status=MessageStatus(document["status"]),
+        type=document["type"],
+        body=document["body"],
+        content=as_it_came(document["content"]),
+        source=document["source"],
+        status_at=document["statusAt"],
+        created_at=document["createdAt"],
+        wamid=document.get("waMessageId"),
+        sender=document.get("from"),
+        recipient=document.get("to"),
+        idempotency_key=document.get("idempotencyKey"),
+        request_hash=document.get("requestHash"),
+        attempts=document.get("attempts", 0),
+        next_attempt_at=document.get("dueAt") if outgoing and _is_queued(document) else None,
+        error=document.get("error"),
+        pricing=document.get("pricing"),
+    )
+
+
+def _is_queued(document: dict[str, Any]) -> bool:
+    return bool(document["status"] == MessageStatus.QUEUED)

@@ -15,21 +15,12 @@ Document = dict[str, Any]
 def inbound_document(message: NewInbound) -> RawBSONDocument:
     """A customer's message as stored; raises `UnstorableError`."""
     document: Document = {
-        "_id": message.id,
-        "tenantId": message.tenant_id,
-        "conversationId": message.conversation_id,
-        "phoneNumberId": message.phone_number_id,
-        "seq": Timestamp(0, 0),
-        "direction": Direction.IN.value,
+        **_common(message, Direction.IN),
         "waMessageId": message.wamid,
-        "type": message.type,
-        "body": message.body,
-        "content": message.content,
         "status": MessageStatus.RECEIVED.value,
         "statusAt": {"received": message.created_at},
         "source": "webhook",
         "sentAt": message.sent_at,
-        "createdAt": message.created_at,
     }
     if message.sender is not None:
         document["from"] = message.sender
@@ -39,16 +30,8 @@ def inbound_document(message: NewInbound) -> RawBSONDocument:
 def outbound_document(message: NewOutbound) -> RawBSONDocument:
     """A message for the outbox, due at once; raises `UnstorableError`."""
     document: Document = {
-        "_id": message.id,
-        "tenantId": message.tenant_id,
-        "conversationId": message.conversation_id,
-        "phoneNumberId": message.phone_number_id,
-        "seq": Timestamp(0, 0),
-        "direction": Direction.OUT.value,
+        **_common(message, Direction.OUT),
         "to": message.recipient,
-        "type": message.type,
-        "body": message.body,
-        "content": message.content,
         "status": MessageStatus.QUEUED.value,
         "statusRank": RANK[MessageStatus.QUEUED],
         "statusAt": {"queued": message.created_at},
@@ -56,11 +39,25 @@ def outbound_document(message: NewOutbound) -> RawBSONDocument:
         "idempotencyKey": message.idempotency_key,
         "attempts": 0,
         "dueAt": message.created_at,
-        "createdAt": message.created_at,
     }
     if message.request_hash is not None:
         document["requestHash"] = message.request_hash
     return encode_document(document)
+
+
+def _common(message: NewInbound | NewOutbound, direction: Direction) -> Document:
+    return {
+        "_id": message.id,
+        "tenantId": message.tenant_id,
+        "conversationId": message.conversation_id,
+        "phoneNumberId": message.phone_number_id,
+        "seq": Timestamp(0, 0),  # The server fills it in: the order of acceptance.
+        "direction": direction.value,
+        "type": message.type,
+        "body": message.body,
+        "content": message.content,
+        "createdAt": message.created_at,
+    }
 
 
 def message_from(document: Document) -> Message:

@@ -199,6 +199,7 @@ def _wire_worker(
             deadline=timedelta(seconds=settings.call_deadline_seconds),
             expiry=timedelta(seconds=settings.message_expiry_seconds),
             backoff=Backoff(settings.retry_base_seconds),
+            mock_allowed=not settings.in_production,
         ),
         clock=clock,
         metrics=metrics,

@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableSettingError
 
 from manyline.base.errors import SettingsError
 
@@ -138,6 +139,11 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
+    except (UnicodeDecodeError, OSError, UnreadableSettingError) as error:
+        raise SettingsError(
+            f".env or the environment cannot be read ({type(error).__name__}); .env must be a"
+            " readable file of NAME=value lines in UTF-8"
+        ) from None
 
 
 def decode_master_key(text: str) -> bytes:

@@ -6,7 +6,7 @@ were accepted, over any number of processes, which no clock of ours could promis
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from bson import ObjectId, Timestamp
 from bson.raw_bson import RawBSONDocument
@@ -33,6 +33,11 @@ from manyline.messages.models import (
 from manyline.messages.states import Direction
 
 COLLECTION = "messages"
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # Before any message; a Timestamp begins at 1970.
+
+# Codes that say the document itself is at fault; any other failure is the store's, and passes.
+DOCUMENT_FAULTS = frozenset({2, 9, 14, 15, 22, 52, 54, 55, 56, 57, 121, 10334, 17280, 17419, 17420})
 MOST_UNREAD = 100
 """Nobody reads a larger number than "99+" on a badge."""
 ABOUT = timedelta(seconds=5)
@@ -160,6 +165,7 @@ class MessageRepository:
             "direction": Direction.IN.value,
         }
         if since is not None:
+            since = max(since, LONG_AGO)
             # The first bounds the search, in the server's own whole seconds; the second is exact.
             query |= {"seq": {"$gte": Timestamp(since - ABOUT, 0)}, "createdAt": {"$gt": since}}
         with store_errors():
@@ -201,6 +207,8 @@ def _outcomes(error: BulkWriteError, count: int) -> list[Inserted]:
     for failure in details.get("writeErrors", ()):
         if failure["code"] == DUPLICATE_KEY:
             outcomes[failure["index"]] = Inserted(new=False)
+        elif failure["code"] not in DOCUMENT_FAULTS:
+            raise unavailable(error) from error
         else:
             reason = f"refused by the server: {failure.get('errmsg')}"[:200]
             outcomes[failure["index"]] = Inserted(new=False, refusal=reason)

@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import structlog
 from bson import ObjectId
 
 from manyline.base.batching import GroupCommit
@@ -18,7 +19,7 @@ from manyline.base.ids import new_token
 from manyline.conversations.models import Turn
 from manyline.conversations.repository import ConversationRepository
 from manyline.customers.models import Sighting, identity_of
-from manyline.customers.service import CustomerService
+from manyline.customers.service import CustomerService, People
 from manyline.messages.documents import outbound_document
 from manyline.messages.models import AUTO_REPLY_PREFIX, Inserted, NewOutbound
 from manyline.messages.repository import MessageRepository
@@ -31,6 +32,8 @@ from manyline.sending.models import (
 )
 from manyline.sending.wakes import Wakes
 from manyline.tenants.models import Tenant, TenantNotActiveError, TenantStatus
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,8 @@ class Acceptor:
         `IdempotencyConflictError`, `OverloadedError` and `StoreUnavailableError`.
         """
         order = _checked(tenant, send)
+        if tenant.status is not TenantStatus.ACTIVE:
+            return await self._answered_while_active(order, given=send.idempotency_key is not None)
         [inserted] = await self._group.submit([order])
         if inserted is not None:
             self._wakes.wake([(str(inserted), tenant.phone_number_id)])
@@ -106,9 +111,16 @@ class Acceptor:
         ]
         inserted = await self._messages.insert([outbound_document(message) for message in made])
         new = [message for message, outcome in zip(made, inserted, strict=True) if outcome.new]
-        turns = [_turn(message) for message in new]
-        await self._conversations.record(turns, first_met=people.first_met)
+        await self._note_turns(new, people)
         return [_new_id(m, outcome) for m, outcome in zip(made, inserted, strict=True)]
+
+    async def _note_turns(self, new: Sequence[NewOutbound], people: People) -> None:
+        """The messages are accepted by now: a list that lags behind must not undo that."""
+        turns = [_turn(message) for message in new]
+        try:
+            await self._conversations.record(turns, first_met=people.first_met)
+        except StoreUnavailableError:
+            log.warning("accept.conversations_not_noted", count=len(turns))
 
     def _outbound(self, order: _Order, customer_id: ObjectId) -> NewOutbound:
         return NewOutbound(
@@ -126,6 +138,14 @@ class Acceptor:
             request_hash=order.request_hash,
         )
 
+    async def _answered_while_active(self, order: _Order, *, given: bool) -> AcceptedSend:
+        """A tenant that is not active takes nothing new, but a repeated key keeps its answer."""
+        tenant = order.tenant
+        if given and await self._messages.find_by_key(tenant.id, order.key) is not None:
+            return await self._answered_before(order)
+        reason = f" ({tenant.paused_reason})" if tenant.paused_reason else ""
+        raise TenantNotActiveError(f"the tenant is {tenant.status}{reason} and takes no sends")
+
     async def _answered_before(self, order: _Order) -> AcceptedSend:
         first = await self._messages.find_by_key(order.tenant.id, order.key)
         if first is None:
@@ -139,9 +159,6 @@ class Acceptor:
 
 
 def _checked(tenant: Tenant, send: SendText) -> _Order:
-    if tenant.status is not TenantStatus.ACTIVE:
-        reason = f" ({tenant.paused_reason})" if tenant.paused_reason else ""
-        raise TenantNotActiveError(f"the tenant is {tenant.status}{reason} and takes no sends")
     recipient = phone.from_caller(send.to)
     if recipient is None:
         raise BadRecipientError(

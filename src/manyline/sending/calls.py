@@ -37,6 +37,8 @@ class CallRules:
     deadline: timedelta
     expiry: timedelta
     backoff: Backoff
+    mock_allowed: bool
+    """Whether `mock_` tokens are simulated; in production their messages fail instead."""
 
 
 class Calls:
@@ -117,6 +119,8 @@ class Calls:
             log.error("vault.token_not_opened", tenant_id=str(tenant.id), detail=error.detail)  # noqa: TRY400
             problem = {"title": "the tenant's access token could not be opened"}
             return Requeued(claim=claim, due_at=now + VAULT_WAIT, counts=False, error=problem)
+        if is_mock_token(token) and not self._rules.mock_allowed:
+            return Failed(claim=claim, at=now, error=_MOCK_REFUSED)
         return self._judge(claim, await self._call(claim, token))
 
     async def _call(self, claim: Claim, token: str) -> Answer:
@@ -184,6 +188,10 @@ class Calls:
         return timedelta(seconds=min(0.5 * 2.0 ** min(failures - 1, 10), LONGEST_UNREACHABLE_WAIT))
 
 
+_MOCK_REFUSED = {
+    "title": "the tenant's token is a mock_ one, which production does not simulate",
+    "details": "PATCH the tenant with a real accessToken",
+}
 _EXPIRED = {
     "title": "expired before it could be sent",
     "details": "the message waited longer than MESSAGE_EXPIRY_SECONDS allows",

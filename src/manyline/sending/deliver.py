@@ -14,7 +14,6 @@ from datetime import timedelta
 from bson import ObjectId
 
 from manyline.base.clock import Clock
-from manyline.base.errors import StoreUnavailableError
 from manyline.base.ids import parse_object_id
 from manyline.limits.buckets import NumberBuckets, Wanted
 from manyline.messages.models import Pending
@@ -232,8 +231,9 @@ class Deliverer:
         ]
         try:
             return await self._outbox.claim(claims, now=now)
-        except StoreUnavailableError:
-            # Some may be claimed all the same. None was POSTed, so none may end in doubt.
+        except BaseException:
+            # The store did not answer, or this worker stops. Some may be claimed all the same;
+            # none was POSTed, so none may end in doubt.
             self._calls.hand_back(claims)
             raise
 

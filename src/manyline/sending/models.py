@@ -85,6 +85,12 @@ class ReservedKeyError(ManylineError):
     code = "reserved_idempotency_key"
 
 
+class KeysDifferError(ManylineError):
+    """One request names two idempotency keys."""
+
+    code = "idempotency_keys_differ"
+
+
 class IdempotencyConflictError(ManylineError):
     """The key was used for another message; a new message needs a new key."""
 

@@ -17,6 +17,7 @@ from manyline.tenants.models import (
 )
 from manyline.tenants.repository import TenantRepository
 from manyline.vault.envelope import SealedSecret, Vault
+from manyline.vault.keyring import VaultError
 
 ACCESS_TOKEN = "accessToken"  # noqa: S105 - the field's name, part of what the seal is bound to
 APP_SECRET = "appSecret"  # noqa: S105
@@ -131,15 +132,42 @@ class TenantService:
             updated_at=self._clock.now(),
         )
         if changes.access_token is not None:
-            sealed = await self._seal(current, ACCESS_TOKEN, changes.access_token)
-            changed = replace(changed, access_token=sealed)
+            changed = await self._under_new_key(changed, changes.access_token)
         if changes.forget_app_secret:
             changed = replace(changed, app_secret=None)
         elif changes.app_secret is not None:
-            sealed = await self._seal(current, APP_SECRET, changes.app_secret)
+            sealed = await self._seal(changed, APP_SECRET, changes.app_secret)
             changed = replace(changed, app_secret=sealed)
         await self._repository.replace(changed)
         return changed
+
+    async def _under_new_key(self, tenant: Tenant, access_token: str) -> Tenant:
+        """A new token comes with a new data key, under the first of the live master keys.
+
+        So a rotation ends with every tenant's next token, and a tenant whose master key was lost
+        is mended by one. An app secret that no longer opens is dropped: it is lost anyway.
+        """
+        app_secret = await self._app_secret(tenant)
+        data_key = await self._vault.new_data_key(str(tenant.id))
+        tenant = replace(tenant, data_key=data_key, app_secret=None)
+        tenant = replace(tenant, access_token=await self._seal(tenant, ACCESS_TOKEN, access_token))
+        if app_secret is not None:
+            sealed = await self._seal(tenant, APP_SECRET, app_secret)
+            tenant = replace(tenant, app_secret=sealed)
+        return tenant
+
+    async def _app_secret(self, tenant: Tenant) -> str | None:
+        if tenant.app_secret is None:
+            return None
+        try:
+            return await self._vault.open(
+                tenant.app_secret,
+                tenant_id=str(tenant.id),
+                field=APP_SECRET,
+                data_key=tenant.data_key,
+            )
+        except VaultError:
+            return None
 
     async def access_token(self, tenant: Tenant) -> str:
         """The tenant's token in plain text, for a call to Graph; raises `VaultError`."""

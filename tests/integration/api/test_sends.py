@@ -169,3 +169,29 @@ async def test_a_message_shows_what_the_conventions_promise(open_backend: Any) -
     assert message["statusAt"]["queued"].endswith("Z")
     assert message["waMessageId"] is None
     assert message["error"] is None
+
+
+async def test_the_key_may_come_as_a_header(backend: Any) -> None:
+    tenant_id = await backend.register()
+    path, given = f"/tenants/{tenant_id}/send", {"to": "+919012345678", "text": "hello"}
+    headers = {"Idempotency-Key": "H1"}
+    first = await backend.call("POST", path, json=given, headers=headers)
+    again = await backend.call("POST", path, json=given, headers=headers)
+    assert first.status == again.status == 200
+    assert first.body == again.body == {**first.body, "idempotency_key": "H1"}
+    assert again.headers["Idempotent-Replayed"] == "true"
+    both = {**given, "idempotency_key": "H2"}
+    refused = await backend.call("POST", path, json=both, headers=headers)
+    assert (refused.status, refused.code) == (422, "idempotency_keys_differ")
+
+
+async def test_a_repeated_key_keeps_its_answer_while_the_tenant_is_paused(backend: Any) -> None:
+    tenant_id = await backend.register()
+    first = await backend.send(tenant_id, idempotency_key="once")
+    await backend.patch(tenant_id, status="paused")
+    again = await backend.send(tenant_id, idempotency_key="once")
+    assert (again.status, again.body) == (200, first.body)
+    other = await backend.send(tenant_id, idempotency_key="once", text="something else")
+    assert (other.status, other.code) == (422, "idempotency_conflict")
+    new = await backend.send(tenant_id)
+    assert (new.status, new.code) == (409, "tenant_not_active")

@@ -62,7 +62,9 @@ class Scene:
             tokens=tokens,
             settler=self.settler,
             flight=self.flight,
-            rules=CallRules(deadline=DEADLINE, expiry=EXPIRY, backoff=Backoff(1.0)),
+            rules=CallRules(
+                deadline=DEADLINE, expiry=EXPIRY, backoff=Backoff(1.0), mock_allowed=True
+            ),
             clock=clock,
             metrics=metrics,
         )

@@ -216,3 +216,18 @@ async def test_a_paused_tenant_keeps_its_queue_and_a_resumed_one_drains_it(
     for each in ids:
         await backend.until_status(tenant_id, each, "read")
     assert len(posts(simulator)) == 6
+
+
+async def test_production_never_calls_a_mock_send_sent(open_backend: Any) -> None:
+    """Also when the token was stored while the same data was a development machine's."""
+    development = await open_backend()
+    tenant_id = await development.register(accessToken="mock_stored_earlier")
+    message_id = await development.sent(tenant_id)
+    production = await open_backend(
+        environment="production", app_secret="s", admin_api_key="a-key-of-the-operator"
+    )
+    await production.start_worker()
+    await development.until_status(tenant_id, message_id, "failed")
+    message = await development.message(tenant_id, message_id)
+    assert message["waMessageId"] is None
+    assert "mock_" in message["error"]["title"]

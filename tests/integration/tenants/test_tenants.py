@@ -171,3 +171,46 @@ async def test_tokens_open_after_a_rotation_and_not_without_the_key(
     message = await second.message(tenant_id, message_id)
     assert (message["status"], message["attempts"]) == ("queued", 0)
     assert simulator.journal.entries == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"limits": {"messagesPerSecond": True}},
+        {"limits": {"messagesPerSecond": "7"}},
+        {"limits": {"messagesPerSecond": 7.0}},
+        {"autoReply": {"enabled": "off"}},
+        {"autoReply": {"enabled": 1}},
+    ],
+)
+async def test_what_only_looks_like_a_number_or_a_yes_is_refused(
+    backend: Any, settings: dict[str, Any]
+) -> None:
+    tenant_id = await backend.register()
+    before = (await backend.call("GET", f"/tenants/{tenant_id}")).body
+    answer = await backend.patch(tenant_id, settings=settings)
+    assert (answer.status, answer.code) == (422, "invalid_request")
+    assert (await backend.call("GET", f"/tenants/{tenant_id}")).body == before
+
+
+async def test_a_new_token_mends_a_tenant_whose_master_key_is_lost(open_backend: Any) -> None:
+    old = await open_backend(master_key="ab" * 32)
+    tenant_id = await old.register(accessToken="mock_a", appSecret=SECRET)
+    new = await open_backend(master_key="cd" * 32)
+    answer = await new.patch(tenant_id, accessToken="mock_b")
+    assert (answer.status, answer.body["hasAppSecret"]) == (200, False)
+    message_id = await new.sent(tenant_id)
+    await new.start_worker()
+    await new.until_status(tenant_id, message_id, "sent")
+
+
+async def test_a_new_token_moves_a_tenant_to_the_first_master_key(
+    open_backend: Any, database: Any
+) -> None:
+    old = await open_backend(master_key="ab" * 32)
+    tenant_id = await old.register(accessToken="mock_a", appSecret=SECRET)
+    key_before = (await database.tenants.find_one())["dataKeyEnc"]["keyId"]
+    both = await open_backend(master_key=f"{'cd' * 32},{'ab' * 32}")
+    answer = await both.patch(tenant_id, accessToken="mock_b")
+    assert (answer.status, answer.body["hasAppSecret"]) == (200, True)
+    assert (await database.tenants.find_one())["dataKeyEnc"]["keyId"] != key_before

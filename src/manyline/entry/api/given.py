@@ -2,7 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StringConstraints,
+)
 from pydantic.alias_generators import to_camel
 
 from manyline.tenants.models import (
@@ -27,14 +35,14 @@ class Given(BaseModel):
 class AutoReplyGiven(Given):
     """Whether and with what to answer; `<tenant.name>` in it becomes the tenant's name."""
 
-    enabled: bool = AutoReply.enabled
+    enabled: StrictBool = AutoReply.enabled
     text: Annotated[str, StringConstraints(min_length=1, max_length=4096)] = AutoReply.text
 
 
 class LimitsGiven(Given):
     """`messagesPerSecond`: Meta allows 80 per number, and raises it to 1,000 for some."""
 
-    messages_per_second: Annotated[int, Field(ge=1, le=1000)] = Limits.messages_per_second
+    messages_per_second: Annotated[StrictInt, Field(ge=1, le=1000)] = Limits.messages_per_second
 
 
 class SettingsGiven(Given):

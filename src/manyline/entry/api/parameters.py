@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from bson import ObjectId
-from fastapi import Path, Query
+from fastapi import Header, Path, Query
 from pydantic import PlainValidator, WithJsonSchema
 
 from manyline.base.ids import parse_object_id
@@ -25,6 +25,9 @@ _AnyObjectId = Annotated[
 ]
 
 TenantId = Annotated[_AnyObjectId, Path(alias="tenantId")]
+IdempotencyKey = Annotated[
+    str | None, Header(alias="Idempotency-Key", min_length=1, max_length=256)
+]
 MessageId = Annotated[_AnyObjectId, Path(alias="messageId")]
 ConversationId = Annotated[_AnyObjectId, Path(alias="conversationId")]
 Limit = Annotated[int, Query(ge=1, le=100, description="How many items at the most.")]

@@ -25,6 +25,7 @@ from manyline.meta.webhook import MalformedWebhookError
 from manyline.sending.models import (
     BadRecipientError,
     IdempotencyConflictError,
+    KeysDifferError,
     ReservedKeyError,
 )
 from manyline.tenants.models import (
@@ -43,6 +44,7 @@ STATUS_OF: dict[type[ManylineError], int] = {
     ConversationNotFoundError: 404,
     EventsUnavailableError: 503,
     IdempotencyConflictError: 422,
+    KeysDifferError: 422,
     MalformedWebhookError: 400,
     MessageNotFoundError: 404,
     MockTokenRefusedError: 422,

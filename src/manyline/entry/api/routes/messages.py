@@ -4,10 +4,17 @@ import structlog
 from fastapi import APIRouter, Response
 
 from manyline.entry.api.given import SendGiven
-from manyline.entry.api.parameters import Cursor, Limit, MessageId, TenantId
+from manyline.entry.api.parameters import (
+    Cursor,
+    IdempotencyKey,
+    Limit,
+    MessageId,
+    TenantId,
+)
 from manyline.entry.api.shown import MessageShown, PageShown, SentShown, show_message
 from manyline.messages.repository import MessageRepository
 from manyline.sending.accept import Acceptor, SendText
+from manyline.sending.models import KeysDifferError
 from manyline.tenants.directory import TenantDirectory
 
 REPLAYED = "Idempotent-Replayed"
@@ -20,13 +27,15 @@ def message_routes(
     router = APIRouter(prefix="/tenants/{tenantId}", tags=["messages"])
 
     @router.post("/send")
-    async def send(tenant_id: TenantId, given: SendGiven, response: Response) -> SentShown:
-        """Queue a text message; the same `idempotency_key` again gives the first answer again."""
+    async def send(
+        tenant_id: TenantId, given: SendGiven, response: Response, header_key: IdempotencyKey = None
+    ) -> SentShown:
+        """Queue a text message; the same key again, by field or header, gives the first answer."""
         structlog.contextvars.bind_contextvars(tenant_id=str(tenant_id))
         tenant = await directory.by_id(tenant_id)
         accepted = await acceptor.accept(
             tenant,
-            SendText(to=given.to, text=given.text, idempotency_key=given.idempotency_key),
+            SendText(to=given.to, text=given.text, idempotency_key=_one_key(given, header_key)),
         )
         if accepted.replayed:
             response.headers[REPLAYED] = "true"
@@ -51,3 +60,12 @@ def message_routes(
         return show_message(await messages.get(tenant_id, message_id))
 
     return router
+
+
+def _one_key(given: SendGiven, header_key: str | None) -> str | None:
+    if None not in (given.idempotency_key, header_key) and given.idempotency_key != header_key:
+        raise KeysDifferError(
+            "the header Idempotency-Key and the field idempotency_key differ; send one of them, or"
+            " the same in both"
+        )
+    return given.idempotency_key or header_key

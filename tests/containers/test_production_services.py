@@ -137,6 +137,50 @@ def test_no_secret_is_printed(outside: Outside, secrets: Mapping[str, str]) -> N
     assert not [name for name, value in secrets.items() if value in printed]
 
 
+def test_mongodbs_command_may_run_again_in_the_same_container(
+    production: ComposeFile, tmp_path: Path
+) -> None:
+    """What /tmp holds stays there over a restart: the key file, and it is somebody else's by then.
+
+    Where fs.protected_regular is set, the second start must not write into that file; this test
+    does not depend on that setting, so it looks whether the file is another one.
+    """
+    programs, place = tmp_path / "bin", tmp_path / "tmp"
+    programs.mkdir()
+    place.mkdir()
+    place.chmod(0o1777)
+    chown = f'#!/bin/sh\n[ "$1" = mongodb ] && exec {shutil.which("chown")} 65534 "$2"\n'
+    provided = {
+        "docker-entrypoint.sh": '#!/bin/sh\necho "$@"\n',
+        "chown": chown if os.geteuid() == 0 else NOTHING,
+    }
+    for name, text in provided.items():
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    line = [one.replace("/tmp/", f"{place}/") for one in production.services["mongo"].command]
+    key_file, keys, opened = place / "keyfile", [], []
+    for _ in range(2):
+        done = subprocess.run(
+            line,
+            env={"PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(f"mongod --replSet rs0 --keyFile {key_file} ")
+        assert key_file.stat().st_mode & 0o777 == 0o400
+        keys.append(key_file.read_text())
+        # Held open, so that the next file cannot get the number of this one.
+        opened.append(os.open(key_file, os.O_RDONLY))
+    first, second = (os.fstat(one) for one in opened)
+    for one in opened:
+        os.close(one)
+    assert len(keys[0]) == len(keys[1]) == 64
+    assert keys[0] != keys[1]
+    assert first.st_ino != second.st_ino
+
+
 def nginx_configuration(outside: Outside, port: int) -> Path:
     """The proxy's, with the addresses and paths of this test."""
     text = outside.here((ROOT / "docker/proxy/nginx.conf").read_text())

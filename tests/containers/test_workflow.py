@@ -43,6 +43,14 @@ def test_every_python_that_we_name_is_tested() -> None:
     assert image[1] == tested[-1]
 
 
+def test_production_is_restarted_where_a_restart_could_fail() -> None:
+    """MongoDB's command prepares a file; only the same container shows that it can do so again."""
+    steps = [step.get("run", "") for step in CONTENT["jobs"]["images"]["steps"]]
+    production = next(one for one in steps if "compose.prod.yaml up" in one)
+    restart = production.index("compose.prod.yaml restart mongo")
+    assert restart < production.rindex("--wait --wait-timeout") < production.index("down --volumes")
+
+
 def test_it_runs_what_a_developer_runs() -> None:
     steps = [step.get("run", "") for job in CONTENT["jobs"].values() for step in job["steps"]]
     assert {"make lint", "make test"} <= set(steps)

@@ -19,6 +19,7 @@ from manyline.infra.embedded import EmbeddedServers
 from tests.e2e.conftest import StartUp
 from tests.e2e.system import System, bare_environment, request, wait_until
 
+READY_SOON_SECONDS = 15.0
 ROLES = {"mongod", "valkey", "api", "worker"}
 
 
@@ -41,6 +42,13 @@ def test_it_says_where_everything_is_and_it_is_there(system: System) -> None:
     assert request(f"{system.url}/docs").status == 200
     assert {path.stem for path in (system.data / "logs").iterdir()} >= ROLES
     assert re.search(r"^worker    \| .*worker\.ready", system.printed, re.MULTILINE)
+
+
+def test_everything_is_ready_soon_on_data_that_is_new(start_up: StartUp) -> None:
+    """Three seconds are usual; the bound is for a machine that does much else."""
+    began = time.monotonic()
+    start_up().wait_ready()
+    assert time.monotonic() - began < READY_SOON_SECONDS
 
 
 def test_a_second_one_on_the_same_data_is_refused(system: System, start_up: StartUp) -> None:

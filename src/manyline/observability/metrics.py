@@ -101,12 +101,16 @@ class HttpMetrics:
         )  # fmt: skip
         self._children: dict[tuple[str, int | None], tuple[Counter, Histogram]] = {}
 
-    def count(self, route: str, status: int | None, seconds: float) -> None:
-        """One request was answered; `status` None when its client had gone."""
+    def count(self, route: str, status: int | None, seconds: float | None) -> None:
+        """One request was answered; `status` None when its client had gone.
+
+        `seconds` None for an answer whose length says nothing, such as a stream of events.
+        """
         known = self._children.get((route, status))
         if known is None:
             # Looking a child up by its labels costs more than counting with it.
             known = (self.requests.labels(route, str(status)), self.seconds.labels(route))
             self._children[route, status] = known
         known[0].inc()
-        known[1].observe(seconds)
+        if seconds is not None:
+            known[1].observe(seconds)

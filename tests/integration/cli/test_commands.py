@@ -138,6 +138,67 @@ async def test_a_url_that_is_none_is_refused(run: Run) -> None:
     assert "is no URL of an API" in ran.err
 
 
+@pytest.mark.parametrize("port", ["abc", "99999", "-1"])
+async def test_a_port_that_is_none_is_one_line(run: Run, port: str) -> None:
+    for words in (("tenants", "list"), ("messages", "list", "0" * 24)):
+        ran = await run(*words, MANYLINE_URL=f"http://127.0.0.1:{port}")
+        assert ran.code == 78
+        assert ran.err.splitlines() == [
+            f"manyline: 'http://127.0.0.1:{port}' is no URL of an API; it looks like"
+            " http://127.0.0.1:3000"
+        ]
+
+
+async def test_a_password_in_the_url_is_never_printed(run: Run) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{closed.getsockname()[1]}"
+        for url in (
+            f"http://me:s3cret@{place}",
+            f"http://me:s3cret@{place}/under",
+            "http://me:s3cret@127.0.0.1:abc",
+            "http://me:s3cret/more@there",
+            "me:s3cret@there",
+        ):
+            for words in (("tenants", "list"), ("doctor",)):
+                ran = await run(*words, MANYLINE_URL=url)
+                assert ran.code != 0
+                assert "s3cret" not in ran.out + ran.err
+    assert "nobody answers at" in (await run("tenants", "list", MANYLINE_URL=f"http://{place}")).err
+
+
+@pytest.mark.parametrize("port", ["abc", "1"])
+async def test_a_password_in_the_graph_url_is_not_printed_by_doctor(run: Run, port: str) -> None:
+    ran = await run("doctor", "--json", GRAPH_BASE_URL=f"http://me:s3cret@127.0.0.1:{port}")
+    graph = next(one for one in ran.json["checks"] if one["name"] == "Graph")
+    assert graph["state"] == "broken"
+    assert f"http://127.0.0.1:{port}" in graph["detail"] or "is no URL" in graph["detail"]
+    assert "s3cret" not in ran.out + ran.err
+
+
+async def test_an_id_stays_one_segment_of_the_path(run: Run, backend: Any, here: Any) -> None:
+    tenant = await backend.register()
+    for made_up in (
+        f"{tenant}/messages",
+        f"{tenant}?limit=1",
+        f"{tenant}#",
+        "..",
+        "a\r\nX: y",
+        "é",
+    ):
+        for words in (
+            ("tenants", "show", made_up),
+            ("messages", "list", made_up),
+            ("messages", "list", tenant, "--conversation", made_up),
+            ("messages", "show", tenant, made_up),
+            ("messages", "send", made_up, "--to", "+919012345678", "--text", "x"),
+        ):
+            ran = await run(*words, **here)
+            assert (ran.code, ran.out) == (1, ""), words
+            assert len(ran.err.splitlines()) == 1, words
+    assert await backend.messages(tenant) == []
+
+
 async def test_somebody_else_there_is_said_so(run: Run, simulator: Any) -> None:
     ran = await run("tenants", "list", "--url", simulator.base_url)
     assert ran.code == 1

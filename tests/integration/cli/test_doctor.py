@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from tests.integration.doctor.conftest import Run
 
 from graphsim.simulator import Simulator
 from manyline.infra.embedded.binaries import find_mongod
 from manyline.infra.embedded.ports import KeptPorts
+from tests.integration.cli.conftest import Run
 
 NAMES = [
     *("MongoDB", "replica set", "clock", "secrets", "worker", "relay lag"),

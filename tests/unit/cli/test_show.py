@@ -1,8 +1,12 @@
 """What a terminal is given."""
 
+import json
+import re
+import sys
+
 import pytest
 
-from manyline.entry.cli.show import one_line, show_facts, show_table
+from manyline.entry.cli.show import one_line, show_facts, show_json, show_table
 
 
 @pytest.mark.parametrize(
@@ -33,3 +37,26 @@ def test_facts_name_the_path_and_leave_out_what_is_not_known(
 ) -> None:
     show_facts({"a": 1, "inner": {"b": False}, "none": None})
     assert capsys.readouterr().out.splitlines() == ["a        1", "inner.b  no"]
+
+
+HOSTILE = {"text": "\x9b2J\x1b]0;owned\x07 \u202eback \u2066ধন্যবাদ"}
+
+
+def test_json_on_a_terminal_does_not_act_on_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    show_json(HOSTILE)
+    plain = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
+    assert not re.search(r"[^\n\x20-\x7e]", plain)
+    assert json.loads(plain) == HOSTILE
+
+
+def test_json_in_a_pipe_is_the_same_value(capsys: pytest.CaptureFixture[str]) -> None:
+    show_json(HOSTILE)
+    out = capsys.readouterr().out
+    assert json.loads(out) == HOSTILE
+    assert "ধন্যবাদ" in out

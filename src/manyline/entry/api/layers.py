@@ -22,6 +22,7 @@ MAX_BODY_BYTES = 3 * 1024 * 1024  # Meta's webhooks are at most 3 MB.
 # past this it is cut off all the same.
 MAX_READ_BYTES = 64 * 1024 * 1024
 BODY_SECONDS = 30.0
+EVENTS_PATH = "/tenants/{tenantId}/events"
 OPEN_PATHS = frozenset({"/health", "/health/ready", WEBHOOK_PATH})
 
 log = structlog.get_logger(__name__)
@@ -56,7 +57,9 @@ class RequestContext:
 
     def _note(self, scope: Scope, status: int | None, seconds: float) -> None:
         path = _route_of(scope)
-        self._metrics.count(path, status, seconds)
+        # A stream lasts as long as somebody listens; as a time to answer that would say nothing.
+        streamed = path == EVENTS_PATH and status == 200
+        self._metrics.count(path, status, None if streamed else seconds)
         if path == WEBHOOK_PATH and status == 200:
             return  # Thousands a second; the metrics tell of them.
         log.info(

@@ -1,7 +1,6 @@
 """What `up` says when everything answers: where to go from here."""
 
 from manyline.entry.cli.plan import Plan
-from manyline.entry.cli.sources import source_root
 from manyline.entry.cli.terminal import Terminal
 
 
@@ -13,6 +12,8 @@ def announce(plan: Plan, terminal: Terminal, seconds: float) -> None:
         terminal.step("simulator", plan.simulator_url)
         _how_to_play(plan, terminal)
     if plan.reload:
+        from manyline.entry.cli.sources import source_root  # noqa: PLC0415
+
         terminal.step("reload", f"api and worker start anew when {source_root()} changes")
     terminal.step("logs", str(plan.directory.logs))
     terminal.step("started", f"in {seconds:.1f} s; Ctrl-C stops everything")

@@ -2,11 +2,12 @@
 
 import http.client
 import json
+import re
 import socket
 import ssl
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from manyline.base.errors import ManylineError, SettingsError
 
@@ -37,10 +38,10 @@ class ApiClient:
     """Asks with the operator's key, where there is one."""
 
     def __init__(self, url: str, *, key: str | None, seconds: float = SECONDS) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingsError(f"{url!r} is no URL of an API; it looks like http://127.0.0.1:3000")
-        self.url = url.rstrip("/")
+        parts = _parts_of(url)
+        # Without user and password, which are not used: it stands in what is printed.
+        place = parts.netloc.rpartition("@")[2]
+        self.url = f"{parts.scheme}://{place}{parts.path}".rstrip("/")
         self._parts = parts
         self._key = key
         self._seconds = seconds
@@ -65,7 +66,7 @@ class ApiClient:
             connection.request(method, self._parts.path.rstrip("/") + path, body, headers)
             found = connection.getresponse()
             raw = found.read()
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
             raise NoAnswerError(
                 f"nobody answers at {self.url} ({_reason(error)}); start the API with `manyline"
                 " up`, or say where it is with --url or MANYLINE_URL"
@@ -93,8 +94,21 @@ class ApiClient:
         return http.client.HTTPConnection(host, port, timeout=self._seconds)
 
 
+def _parts_of(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # Raises when it is no number from 0 to 65535.
+        if parts.scheme in ("http", "https") and parts.hostname:
+            return parts
+    except ValueError:
+        pass
+    # Whatever stands before an @ may be a password, even where the rest makes no sense.
+    shown = re.sub(r"^([a-z][a-z0-9+.-]*://)?.*@", r"\1", url, flags=re.IGNORECASE | re.DOTALL)
+    raise SettingsError(f"{shown!r} is no URL of an API; it looks like http://127.0.0.1:3000")
+
+
 def _reason(error: Exception) -> str:
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, (socket.gaierror, UnicodeError)):
         return "no such host"
     if isinstance(error, TimeoutError):
         return "it took too long"

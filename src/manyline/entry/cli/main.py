@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from manyline.base.errors import SettingsError
 from manyline.entry.cli import messages, tenants
 from manyline.entry.cli.errors import FAILED, POINTLESS, errors_in_one_line
 from manyline.entry.cli.options import AsJson, Url
@@ -92,19 +93,38 @@ def simulator(context: typer.Context) -> None:
     from manyline.entry.cli.plan import simulator_program  # noqa: PLC0415
 
     with errors_in_one_line():
-        settings = load_settings()
+        environment = _simulator_environment(load_settings(), context.args)
     program = simulator_program()
-    os.execve(program, [program, *context.args], _simulator_environment(settings))  # noqa: S606
+    os.execve(program, [program, *context.args], environment)  # noqa: S606
 
 
-def _simulator_environment(settings: Settings) -> dict[str, str]:
-    """What the environment and `.env` say about our webhook, in the simulator's own names."""
-    known = {"GRAPHSIM_WEBHOOK_URL": f"http://127.0.0.1:{settings.port}/whatsapp/webhook"}
+def _simulator_environment(settings: Settings, options: list[str]) -> dict[str, str]:
+    """What the environment and `.env` say about our webhook, in the simulator's own names.
+
+    Raises `SettingsError` when nobody says where webhooks go.
+    """
+    known = {}
+    # Where the API is must be known only if nobody has said where webhooks go.
+    answered = any(one == "--help" or one.startswith("--webhook-url") for one in options)
+    if not answered and "GRAPHSIM_WEBHOOK_URL" not in os.environ:
+        known["GRAPHSIM_WEBHOOK_URL"] = f"{_api_for_webhooks(settings)}/whatsapp/webhook"
     if settings.app_secret:
         known["APP_SECRET"] = settings.app_secret.get_secret_value()
     if settings.verify_token:
         known["VERIFY_TOKEN"] = settings.verify_token.get_secret_value()
     return known | os.environ
+
+
+def _api_for_webhooks(settings: Settings) -> str:
+    from manyline.entry.cli.address import api_url  # noqa: PLC0415
+
+    try:
+        return api_url(settings)
+    except SettingsError:
+        raise SettingsError(
+            "PORT is 0 and no `manyline up` has chosen one yet; say where webhooks go with"
+            " --webhook-url http://127.0.0.1:<port>/whatsapp/webhook"
+        ) from None
 
 
 def _run_reloading(role: str) -> None:

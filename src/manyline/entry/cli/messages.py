@@ -5,7 +5,15 @@ from typing import Annotated
 import typer
 
 from manyline.entry.cli.errors import errors_in_one_line
-from manyline.entry.cli.options import AsJson, CursorOption, Limit, TenantArgument, Url, client
+from manyline.entry.cli.options import (
+    AsJson,
+    CursorOption,
+    Limit,
+    TenantArgument,
+    Url,
+    client,
+    path,
+)
 from manyline.entry.cli.show import say, show_facts, show_json, show_more, show_table
 
 app = typer.Typer(help="What a tenant and its customers said.", no_args_is_help=True)
@@ -24,10 +32,10 @@ def list_messages(
     as_json: AsJson = False,
 ) -> None:
     """A tenant's messages, both ways, newest first."""
-    within = f"/conversations/{conversation}" if conversation else ""
+    within = ("conversations", conversation) if conversation else ()
     with errors_in_one_line():
-        path = f"/tenants/{tenant_id}{within}/messages"
-        page = client(url).get(path, limit=limit, cursor=cursor)
+        where = path("tenants", tenant_id, *within, "messages")
+        page = client(url).get(where, limit=limit, cursor=cursor)
     if as_json:
         show_json(page)
         return
@@ -61,7 +69,7 @@ def show(
 ) -> None:
     """One message, and where it stands."""
     with errors_in_one_line():
-        message = client(url).get(f"/tenants/{tenant_id}/messages/{message_id}")
+        message = client(url).get(path("tenants", tenant_id, "messages", message_id))
     (show_json if as_json else show_facts)(message)
 
 
@@ -82,7 +90,7 @@ def send(
     if idempotency_key is not None:
         given["idempotency_key"] = idempotency_key
     with errors_in_one_line():
-        answer = client(url).post(f"/tenants/{tenant_id}/send", given)
+        answer = client(url).post(path("tenants", tenant_id, "send"), given)
     if as_json:
         show_json(answer)
         return

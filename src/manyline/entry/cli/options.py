@@ -1,9 +1,11 @@
 """What several commands share: options, and the client that they make."""
 
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 
+from manyline.base.errors import ManylineError
 from manyline.settings import load_settings
 
 if TYPE_CHECKING:
@@ -23,6 +25,23 @@ CursorOption = Annotated[
     str | None, typer.Option("--cursor", help="Go on from the end of the page before.")
 ]
 TenantArgument = Annotated[str, typer.Argument(metavar="TENANT_ID", show_default=False)]
+
+
+class NotAnIdError(ManylineError):
+    """Nothing could be called so."""
+
+    code = "not_an_id"
+
+
+def path(*segments: str) -> str:
+    """A path of the API; what a person gave as an id stays one segment, whatever is in it.
+
+    Raises `NotAnIdError` for a slash: servers take %2F for one that separates.
+    """
+    for one in segments:
+        if "/" in one:
+            raise NotAnIdError(f"{one!r} is no id: there is no slash in one")
+    return "".join(f"/{quote(one, safe='')}" for one in segments)
 
 
 def client(url: str | None) -> "ApiClient":

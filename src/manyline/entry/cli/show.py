@@ -8,8 +8,12 @@ NO_VALUE = "-"
 
 
 def show_json(value: object) -> None:
-    """For a program to read."""
-    _console().print_json(json.dumps(value))
+    """For a program to read; on a terminal nothing of it acts on that.
+
+    JSON itself escapes only what is below U+0020: neither C1 controls nor bidirectional marks.
+    """
+    console = _console()
+    console.print_json(json.dumps(value), ensure_ascii=console.is_terminal)
 
 
 def show_table(columns: Mapping[str, str], items: Sequence[Mapping[str, Any]]) -> None:

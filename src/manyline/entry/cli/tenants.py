@@ -6,7 +6,15 @@ from typing import Annotated
 import typer
 
 from manyline.entry.cli.errors import errors_in_one_line
-from manyline.entry.cli.options import AsJson, CursorOption, Limit, TenantArgument, Url, client
+from manyline.entry.cli.options import (
+    AsJson,
+    CursorOption,
+    Limit,
+    TenantArgument,
+    Url,
+    client,
+    path,
+)
 from manyline.entry.cli.show import say, show_facts, show_json, show_more, show_table
 
 COLUMNS = {
@@ -40,7 +48,7 @@ def list_tenants(
 def show(tenant_id: TenantArgument, url: Url = None, as_json: AsJson = False) -> None:
     """One tenant, without its secrets."""
     with errors_in_one_line():
-        tenant = client(url).get(f"/tenants/{tenant_id}")
+        tenant = client(url).get(path("tenants", tenant_id))
     (show_json if as_json else show_facts)(tenant)
 
 

@@ -81,6 +81,11 @@ class Up:
                 "REDIS_PASSWORD is set but REDIS_HOST is not: the private Valkey has no password;"
                 " set REDIS_HOST, or take REDIS_PASSWORD away"
             )
+        if self._with_simulator and self._settings.in_production:
+            raise SettingsError(
+                "--simulator is for ENVIRONMENT=development: in production its answers would be"
+                " taken for Meta's"
+            )
         directory = DataDirectory.open(self._settings.data_dir)
         with directory.lock():
             signals = _StopSignals()

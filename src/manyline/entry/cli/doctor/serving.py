@@ -134,17 +134,19 @@ def check_graph(settings: Settings) -> Finding:
     began = time.monotonic()
     try:
         client = ApiClient(settings.graph_base_url, key=None, seconds=5.0)
+    except ManylineError as error:
+        return broken(GRAPH, error.detail, "correct GRAPH_BASE_URL")
+    try:
         answer = client.call("GET", f"/{settings.whatsapp_api_version}")
     except ManylineError:
         return broken(
             GRAPH,
-            f"{settings.graph_base_url} cannot be reached: messages wait, and fail after"
-            " MESSAGE_EXPIRY_SECONDS",
+            f"{client.url} cannot be reached: messages wait, and fail after MESSAGE_EXPIRY_SECONDS",
             "let this machine out to that address: name service, firewall, proxy; or correct"
             " GRAPH_BASE_URL",
         )
     took = (time.monotonic() - began) * 1000
-    return ok(GRAPH, f"{settings.graph_base_url} answers (HTTP {answer.status}, {took:.0f} ms)")
+    return ok(GRAPH, f"{client.url} answers (HTTP {answer.status}, {took:.0f} ms)")
 
 
 def _plain(secret: SecretStr | None) -> str | None:

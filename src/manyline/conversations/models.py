@@ -24,6 +24,8 @@ class Turn:
     at: datetime
     preview: str
     inbound: bool
+    received_at: datetime | None = None
+    """By our clock; `at` of a customer's words is Meta's, in whole seconds and often older."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +47,20 @@ class Conversation:
     last_message: LastMessage
     created_at: datetime
     last_inbound_at: datetime | None = None
+    """By Meta's clock."""
+    last_received_at: datetime | None = None
+    """By ours, as `read_at` is; not before any of the customer's messages was stored."""
     window_expires_at: datetime | None = None
     read_at: datetime | None = None
     assignee: str | None = None
 
     @property
     def may_be_unread(self) -> bool:
-        """Whether the customer wrote anything since it was read."""
-        if self.last_inbound_at is None:
+        """Whether anything of the customer's came in since it was read."""
+        received_at = self.last_received_at or self.last_inbound_at
+        if received_at is None:
             return False
-        return self.read_at is None or self.last_inbound_at > self.read_at
+        return self.read_at is None or received_at > self.read_at
 
 
 class ConversationNotFoundError(ManylineError):

@@ -2,11 +2,12 @@
 
 A reader takes changes from the stream; a teller takes whatever the reader has, asks the store once
 for the messages that they name, and hands each listener those of its tenant, in the order of the
-stream.
+stream. Who comes back is first given what it missed, in chunks, from streams of their own.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+import time
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 import structlog
@@ -26,6 +27,7 @@ from manyline.events.models import (
 )
 from manyline.events.repository import ChangeRepository, ChangeStream
 from manyline.messages.repository import MessageRepository
+from manyline.observability.failures import describe_failure
 from manyline.tenants.models import TenantNotFoundError
 from manyline.tenants.repository import TenantRepository
 
@@ -34,13 +36,19 @@ MOST_READ_AHEAD = 2_000
 BATCH = 500
 REPLAYS_AT_ONCE = 4
 REPLAY_WAIT_MS = 50
+REPLAY_SECONDS = 2.0
+"""One chunk's time to search: the stream between two positions may hold nothing of a tenant's."""
 STORE_AWAY_WAIT_SECONDS = 0.5
+
+SECOND = 10
+"""So many characters of a position say its kind and its second; the rest orders within that."""
+AHEAD = "this position lies ahead of everything that has happened; read the lists anew"
 
 log = structlog.get_logger(__name__)
 
 
 class EventHub:
-    """`listen`, then `replay` and `Listener.next`, then `leave`."""
+    """`listen`, then `replay` until `Listener.is_live`, then `Listener.next`, then `leave`."""
 
     def __init__(
         self,
@@ -56,7 +64,8 @@ class EventHub:
         self._work: tuple[asyncio.Task[None], ...] = ()
         self._opening = asyncio.Lock()
         self._replays = asyncio.Semaphore(REPLAYS_AT_ONCE)
-        self._position = ""
+        self._taken = ""
+        """Up to here changes are told, or are being told at this moment."""
         self._reading = False
         self._stopping = False
 
@@ -85,29 +94,55 @@ class EventHub:
         except BaseException:
             self.leave(listener)
             raise
-        listener.position = self._position
+        if after is None:
+            listener.caught_up(self._taken)
         return listener
 
-    async def replay(self, listener: Listener) -> AsyncIterator[Event]:
-        """What happened between `listener.after` and its first event, from a stream of its own.
+    async def replay(self, listener: Listener) -> list[Event]:
+        """The next chunk of what it missed; with the last one (maybe empty) it is live.
 
-        Raises `PositionLostError` when that is no longer known.
+        Nothing is held for it between two chunks. Raises `PositionLostError` when what it missed
+        is no longer known, or its position is none that this store ever gave; it is live then,
+        too. Raises `StoreUnavailableError`.
         """
-        until = listener.position
-        if listener.after is None or listener.after >= until:
-            return
-        async with self._replays:
-            stream = await self._changes.open(after=listener.after, wait_ms=REPLAY_WAIT_MS)
-            try:
-                position = listener.after
-                while position < until:
-                    change = await stream.next()
-                    position = max(position, change.position)
-                    if change.position <= until:
-                        for event in await self._events([change], {listener.tenant_id}):
-                            yield event
-            finally:
-                await stream.close()
+        try:
+            async with self._replays:
+                await self._check_reached(listener.position)
+                changes = await self._missed(listener)
+                return await self._events(changes, {listener.tenant_id})
+        except PositionLostError:
+            listener.caught_up(self._taken)
+            raise
+
+    async def _check_reached(self, position: str) -> None:
+        """Whether the store itself is there yet: this process may just be late."""
+        if position > self._taken:
+            now = await self._changes.open(wait_ms=REPLAY_WAIT_MS)
+            await now.close()
+            if position[:SECOND] > now.position[:SECOND]:
+                raise PositionLostError(AHEAD)
+
+    async def _missed(self, listener: Listener) -> list[Change]:
+        """Up to `BATCH` changes after its position, which moves on; live where they meet ours."""
+        if listener.position >= self._taken:
+            listener.caught_up(listener.position)
+            return []
+        enough = time.monotonic() + REPLAY_SECONDS
+        missed: list[Change] = []
+        stream = await self._changes.open(after=listener.position, wait_ms=REPLAY_WAIT_MS)
+        try:
+            while len(missed) < BATCH and time.monotonic() < enough:
+                change = await stream.next()
+                listener.position = max(listener.position, change.position)
+                if change.tenant_id in {None, listener.tenant_id}:
+                    missed.append(change)
+                if listener.position >= self._taken:
+                    # Nothing is awaited between this comparison and the first event offered.
+                    listener.caught_up(listener.position)
+                    break
+        finally:
+            await stream.close()
+        return missed
 
     def leave(self, listener: Listener) -> None:
         """It is gone; the stream is closed within a second if it was the last one."""
@@ -131,7 +166,7 @@ class EventHub:
     async def _start(self) -> None:
         await self._end_work()
         stream = await self._changes.open()
-        self._position = stream.position
+        self._taken = stream.position
         self._reading = True
         ahead: asyncio.Queue[Change] = asyncio.Queue(MOST_READ_AHEAD)
         self._work = (
@@ -162,6 +197,8 @@ class EventHub:
                     stream = await self._reopened(position)
         except PositionLostError:
             log.warning("events.position_lost")
+        except Exception as error:  # noqa: BLE001 - logged; the next to listen starts it anew
+            log.error("events.reader_failed", **describe_failure(error))  # noqa: TRY400
         finally:
             self._ended()
             await stream.close()
@@ -178,7 +215,10 @@ class EventHub:
                 changes = [await ahead.get()]
                 while not ahead.empty() and len(changes) < BATCH:
                     changes.append(ahead.get_nowait())
-                self._hand_out(await self._patiently(changes), changes[-1].position)
+                self._taken = changes[-1].position
+                self._hand_out(await self._patiently(changes), self._taken)
+        except Exception as error:  # noqa: BLE001 - logged; the next to listen starts it anew
+            log.error("events.teller_failed", **describe_failure(error))  # noqa: TRY400
         finally:
             self._ended()
 
@@ -186,7 +226,6 @@ class EventHub:
         for event in events:
             for listener in self._listeners.get(_tenant_of(event), ()):
                 listener.offer(event)
-        self._position = position
         for listener in self._everyone():
             listener.pass_by(position)
 

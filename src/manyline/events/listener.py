@@ -13,7 +13,9 @@ MOST_WAITING = 500
 class Listener:
     """Waits for the events of one tenant. One that falls behind by 500 is ended, not waited for.
 
-    It may come again with the position of the last event that it got, and misses nothing.
+    It may come again with the position of the last event that it got, and misses nothing. Then it
+    first catches up, chunk by chunk, and what happens meanwhile is in a later chunk: events wait
+    for it only once it is live.
     """
 
     def __init__(
@@ -22,17 +24,25 @@ class Listener:
         self.tenant_id = tenant_id
         self.after = after
         """Where its reader stood before; None for one that listens from now on."""
-        self.position = ""
+        self.position = after or ""
         """Everything up to here was told, or is none of this tenant's business."""
+        self.is_live = False
         self.ended = asyncio.Event()
         self.too_slow = False
+        self._from = ""
         self._most_waiting = most_waiting
         self._waiting: deque[Event] = deque()
         self._news = asyncio.Event()
 
+    def caught_up(self, position: str) -> None:
+        """Everything up to here is told by other means; from now on events are offered."""
+        self.position = position
+        self._from = position
+        self.is_live = True
+
     def offer(self, event: Event) -> None:
         """One more event to be told."""
-        if self.ended.is_set() or self._was_told(event):
+        if not self.is_live or self.ended.is_set() or event.position <= self._from:
             return
         if len(self._waiting) >= self._most_waiting:
             self.too_slow = True
@@ -42,13 +52,9 @@ class Listener:
         self._waiting.append(event)
         self._news.set()
 
-    def _was_told(self, event: Event) -> bool:
-        """By another process, which was ahead of this one when the reader left it."""
-        return self.after is not None and event.position <= self.after
-
     def pass_by(self, position: str) -> None:
         """Nothing of this tenant's happened up to here, unless something still waits."""
-        if not self._waiting and not self.ended.is_set():
+        if self.is_live and not self._waiting and not self.ended.is_set():
             self.position = max(self.position, position)
 
     def end(self) -> None:

@@ -25,6 +25,7 @@ RESUMABLE = "ResumableChangeStreamError"
 # An empty answer comes after this long, and with it the chance to notice that nobody listens.
 WAIT_MS = 1_000
 
+STATUSES = frozenset(status.value for status in MessageStatus)
 STATUS_FIELD = "updateDescription.updatedFields.status"
 PIPELINE: list[Mapping[str, Any]] = [
     {
@@ -140,4 +141,7 @@ def _change(found: Mapping[str, Any]) -> Change:
         return Change(position, EventKind.TENANT, subject, tenant_id=subject)
     if found["operationType"] == "insert":
         return Change(position, EventKind.MESSAGE, subject, tenant_id=found["tenantId"])
+    if found["status"] not in STATUSES:
+        # Of a later release, which runs beside this one while it is rolled out.
+        return Change(position)
     return Change(position, EventKind.STATUS, subject, status=MessageStatus(found["status"]))

@@ -14,6 +14,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from bson import ObjectId
 from bson.raw_bson import RawBSONDocument
@@ -99,10 +100,15 @@ class InboundCommit:
             _sighting(item) for item in items if isinstance(item, RoutedMessage)
         )
         batch = self._batch(items, people)
+        received_at = self._clock.now()
         inserted, _ = await asyncio.gather(
             self._messages.insert(batch.documents),
             self._conversations.record(
-                [_turn(item, people) for item in items if isinstance(item, RoutedMessage)],
+                [
+                    _turn(item, people, received_at)
+                    for item in items
+                    if isinstance(item, RoutedMessage)
+                ],
                 first_met=people.first_met,
             ),
         )
@@ -210,13 +216,14 @@ def _key(item: RoutedMessage) -> Key:
     return item.tenant.id, identity
 
 
-def _turn(item: RoutedMessage, people: People) -> Turn:
+def _turn(item: RoutedMessage, people: People, received_at: datetime) -> Turn:
     return Turn(
         tenant_id=item.tenant.id,
         conversation_id=people.ids[_key(item)],
         at=item.said_at,
         preview=item.message.body,
         inbound=True,
+        received_at=received_at,
     )
 
 

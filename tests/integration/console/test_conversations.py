@@ -82,6 +82,22 @@ async def test_reading_and_writing_change_what_is_unread(backend: Any, say: Any)
     assert (await backend.call("GET", path)).body["unread"] == 1
 
 
+async def test_what_comes_in_after_reading_is_unread_whatever_meta_says_of_its_time(
+    backend: Any, say: Any
+) -> None:
+    """Meta's time is in whole seconds and may be minutes old; what was read goes by our clock."""
+    tenant = await backend.register()
+    await say("919111111111", "one")
+    [shown] = await everything(backend, f"/tenants/{tenant}/conversations")
+    path = f"/tenants/{tenant}/conversations/{shown['conversationId']}"
+    assert (await backend.call("POST", f"{path}/read")).body["unread"] == 0
+    await say("919111111111", "two", at=datetime.now(UTC) - timedelta(seconds=5))
+    await say("919111111111", "three", at=datetime.now(UTC) - timedelta(minutes=5))
+    assert (await backend.call("GET", path)).body["unread"] == 2
+    assert (await everything(backend, f"/tenants/{tenant}/conversations"))[0]["unread"] == 2
+    assert (await backend.call("POST", f"{path}/read")).body["unread"] == 0
+
+
 async def test_a_badge_counts_to_a_hundred(
     backend: Any, text_message: Any, webhook_of: Any
 ) -> None:
@@ -236,6 +252,47 @@ async def test_lists_read_no_more_than_they_show(
         assert "COLLSCAN" not in query["planSummary"]
         assert not query.get("hasSortStage"), query["command"]
         assert query["docsExamined"] <= query["nreturned"], query["command"]
+
+
+async def test_a_page_of_a_busy_hour_brings_no_more_than_itself(
+    backend: Any, mongo: Mongo, database: Any
+) -> None:
+    """However many conversations the hour has: the server picks the newest `limit + 1`.
+
+    To pick them it looks at all of the hour, so `docsExamined` is not bounded by the page; what
+    comes here, and what it holds in memory to sort, is.
+    """
+    tenant = ObjectId(await backend.register())
+    conversations = ConversationRepository(mongo.database)
+    turns = [
+        Turn(tenant, ObjectId(), NOW + timedelta(seconds=n % 1500), "hi", inbound=True)
+        for n in range(1_000)
+    ]
+    old = [Turn(tenant, ObjectId(), NOW - timedelta(hours=n), "hi", inbound=True) for n in (3, 5)]
+    await conversations.record(turns + old, first_met={one.conversation_id for one in turns})
+    order = sorted(turns + old, key=lambda one: (one.at, one.conversation_id), reverse=True)
+    await database.command("profile", 2)
+    try:
+        for limit, pages in ((10, 3), (300, 4)):
+            listed: list[ObjectId] = []
+            cursor = None
+            for _ in range(pages):
+                page = await conversations.list_page(tenant, limit=limit, cursor=cursor)
+                listed += [one.id for one in page.items]
+                cursor = page.next_cursor
+            assert listed == [one.conversation_id for one in order][: limit * pages]
+        assert cursor is None
+    finally:
+        await database.command("profile", 0)
+    answered = [
+        one["nreturned"]
+        async for one in database["system.profile"].find(
+            {"ns": f"{database.name}.conversations", "op": {"$in": ["query", "getmore"]}}
+        )
+    ]
+    assert answered
+    assert max(answered) <= 301
+    assert sum(answered) <= 3 * 12 + 4 * 302
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from bson import ObjectId
 
 from graphsim.simulator import Simulator
 from manyline.entry.api import event_stream
+from manyline.events import hub as hub_module
 from manyline.events import listener as listener_module
 from tests.integration.console.conftest import Listen
 
@@ -155,6 +157,88 @@ async def test_a_position_that_is_lost_says_so_and_goes_on(backend: Any, listen:
         assert "read the lists anew" in told.data["detail"]
         sent = await backend.sent(tenant)
         await reader.until(lambda one: one.data.get("messageId") == sent)
+
+
+async def test_a_position_ahead_of_the_store_says_so_and_goes_on(
+    backend: Any, listen: Listen
+) -> None:
+    """One of another store, say: it would be silent until the store gets there."""
+    tenant = await backend.register()
+    async with listen(backend.url, tenant) as reader:
+        await backend.sent(tenant)
+        told = await reader.event()
+        assert told is not None
+    ahead = told.id[:2] + "F0000000" + told.id[10:]
+    async with listen(backend.url, tenant, after=ahead) as reader:
+        told = await reader.event()
+        assert told is not None
+        assert told.kind == "reset"
+        assert told.id < ahead
+        sent = await backend.sent(tenant)
+        await reader.until(lambda one: one.data.get("messageId") == sent)
+
+
+async def test_who_missed_more_than_may_wait_catches_up(
+    hubs: list[Any], backend: Any, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In several chunks, while more happens than may wait for a live listener."""
+    monkeypatch.setattr(hub_module, "BATCH", 10)
+    monkeypatch.setattr(listener_module.Listener.__init__, "__kwdefaults__", {"most_waiting": 20})
+    tenant = await backend.register()
+    [hub] = hubs
+    async with listen(backend.url, tenant) as reader:
+        first = await backend.sent(tenant)
+        await reader.until(lambda told: told.data["messageId"] == first)
+        late = await hub.listen(ObjectId(tenant), after=reader.last_id)
+        missed = []
+        for _ in range(45):
+            missed.append(await backend.sent(tenant))
+            await reader.event()
+        assert not late.ended.is_set()
+        told: list[Any] = []
+        while not late.is_live:
+            chunk = await hub.replay(late)
+            assert len(chunk) <= 10
+            told += chunk
+        missed.append(await backend.sent(tenant))
+        told.append(await late.next())
+        hub.leave(late)
+        assert [str(event.message.id) for event in told] == missed
+
+
+async def test_who_catches_up_and_takes_nothing_holds_nobody_up(
+    hubs: list[Any], backend: Any, listen: Listen, eventually: Any
+) -> None:
+    """As many as may catch up at once stand still in the middle of it; another one gets through."""
+    tenant = await backend.register()
+    async with listen(backend.url, tenant) as reader:
+        first = await backend.sent(tenant)
+        await reader.until(lambda told: told.data["messageId"] == first)
+        seen = reader.last_id
+        missed = [await backend.sent(tenant) for _ in range(3)]
+        await reader.until(lambda told: told.data["messageId"] == missed[-1])
+        deaf: list[bytes] = []
+
+        async def send(message: Any) -> None:
+            deaf.append(message.get("body", b""))
+            if b"event: message" in deaf[-1]:
+                await asyncio.Event().wait()
+
+        async def receive() -> Any:
+            await asyncio.Event().wait()
+
+        [hub] = hubs
+        stalled = []
+        for _ in range(hub_module.REPLAYS_AT_ONCE):
+            stream = event_stream.EventStream(hub, await hub.listen(ObjectId(tenant), after=seen))
+            stalled.append(asyncio.create_task(stream({"type": "http"}, receive, send)))
+        await eventually(lambda: sum(b"event: message" in one for one in deaf) == len(stalled))
+        async with listen(backend.url, tenant, after=seen) as again:
+            await again.until(lambda told: told.data["messageId"] == missed[-1])
+            assert [one.data["messageId"] for one in again.told] == missed
+        for task in stalled:
+            task.cancel()
+        await asyncio.gather(*stalled, return_exceptions=True)
 
 
 async def test_a_position_that_is_none_of_ours_is_refused(backend: Any) -> None:

@@ -11,6 +11,8 @@ from manyline.conversations.repository import _cursor, _position
 
 NOW = datetime(2026, 11, 20, 12, 34, 56, 789_000, tzinfo=UTC)
 
+SECOND = timedelta(seconds=1)
+
 
 def conversation(**changes: datetime | None) -> Conversation:
     last = LastMessage(at=NOW, direction="IN", preview="hi")
@@ -40,6 +42,8 @@ def test_the_hour_orders_as_the_time_does() -> None:
         ({"read_at": NOW}, False),
         ({"read_at": NOW - timedelta(milliseconds=1)}, True),
         ({"last_inbound_at": None, "read_at": NOW}, False),
+        ({"read_at": NOW + SECOND, "last_received_at": NOW + 2 * SECOND}, True),
+        ({"read_at": NOW + SECOND, "last_received_at": NOW + SECOND}, False),
     ],
 )
 def test_only_a_customers_words_can_be_unread(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from structlog.testing import capture_logs
 
 from manyline.base.errors import StoreUnavailableError
 from manyline.events import hub as hub_module
@@ -184,10 +185,7 @@ async def test_a_replay_ends_where_the_listener_began(
     await first.next()
     listener = await hub.listen(tenant.id, after="02")
 
-    async def replayed() -> list[str]:
-        return [event.position async for event in hub.replay(listener)]
-
-    replay = asyncio.create_task(replayed())
+    replay = asyncio.create_task(hub.replay(listener))
     async with asyncio.timeout(5):
         while len(store.streams) < 2:
             await asyncio.sleep(0)
@@ -200,6 +198,86 @@ async def test_a_replay_ends_where_the_listener_began(
         change("06", tenant),
     ):
         store.streams[1].feed.put_nowait(one)
-    assert await replay == ["03", "05"]
+    assert [event.position for event in await replay] == ["03", "05"]
+    assert listener.is_live
     assert store.opened_after[-1] == "02"
     assert store.streams[1].closed
+
+
+async def at_five(hub: EventHub, store: Store, tenant: Tenant) -> None:
+    """The hub has told everything up to 05."""
+    first = await hub.listen(tenant.id)
+    store.streams[0].feed.put_nowait(change("05", tenant))
+    await first.next()
+
+
+async def test_a_chunk_is_bounded_and_holds_nothing_until_the_next(
+    hub: EventHub, store: Store, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait with a chunk in their hands, others get theirs."""
+    monkeypatch.setattr(hub_module, "BATCH", 2)
+    await at_five(hub, store, tenant)
+    listeners = [await hub.listen(tenant.id, after="01") for _ in range(6)]
+    chunks = [asyncio.create_task(hub.replay(one)) for one in listeners]
+    for number in range(1, 7):
+        async with asyncio.timeout(5):
+            while len(store.streams) <= number:
+                await asyncio.sleep(0)
+        for position in ("02", "03", "04"):
+            store.streams[number].feed.put_nowait(change(position, tenant))
+    async with asyncio.timeout(5):
+        told = await asyncio.gather(*chunks)
+    assert [[event.position for event in chunk] for chunk in told] == [["02", "03"]] * 6
+    assert all(stream.closed for stream in store.streams[1:])
+    assert not any(one.is_live for one in listeners)
+    assert {one.position for one in listeners} == {"03"}
+
+
+async def test_a_chunk_asks_for_its_messages_once(
+    hub: EventHub, store: Store, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[ObjectId]] = []
+
+    async def by_ids(_tenants: list[ObjectId], ids: list[ObjectId]) -> dict[ObjectId, Any]:
+        asked.append(ids)
+        return {}
+
+    monkeypatch.setattr(store, "by_ids", by_ids, raising=False)
+    await at_five(hub, store, tenant)
+    listener = await hub.listen(tenant.id, after="01")
+    replay = asyncio.create_task(hub.replay(listener))
+    async with asyncio.timeout(5):
+        while len(store.streams) < 2:
+            await asyncio.sleep(0)
+    for position in ("02", "03", "04", "05"):
+        one = Change(position, EventKind.MESSAGE, ObjectId(), tenant_id=tenant.id)
+        store.streams[1].feed.put_nowait(one)
+    await replay
+    assert [len(ids) for ids in asked] == [4]
+
+
+async def test_a_position_ahead_of_the_store_is_lost(
+    hub: EventHub, store: Store, tenant: Tenant
+) -> None:
+    await at_five(hub, store, tenant)
+    listener = await hub.listen(tenant.id, after="99")
+    with pytest.raises(PositionLostError):
+        await hub.replay(listener)
+    store.streams[0].feed.put_nowait(change("06", tenant))
+    assert await listener.next() == TenantEvent("06", tenant)
+
+
+async def test_a_failure_that_nobody_expected_is_logged_and_the_next_begins_anew(
+    hub: EventHub, store: Store, tenant: Tenant
+) -> None:
+    listener = await hub.listen(tenant.id)
+    with capture_logs() as logs:
+        store.streams[0].feed.put_nowait(ValueError("a secret"))
+        assert await listener.next() is None
+    assert [(one["event"], one["error"]) for one in logs] == [
+        ("events.reader_failed", "ValueError")
+    ]
+    assert "a secret" not in str(logs)
+    again = await hub.listen(tenant.id)
+    store.streams[1].feed.put_nowait(change("07", tenant))
+    assert await again.next() == TenantEvent("07", tenant)

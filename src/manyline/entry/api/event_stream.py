@@ -6,7 +6,8 @@ goes, the listener falls behind, the process stops), and that is these few lines
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -20,6 +21,8 @@ from manyline.events.models import Event, MessageEvent, PositionLostError, Statu
 HEARTBEAT_SECONDS = 15.0
 """Shorter than the minute after which proxies take a silent connection for dead."""
 RETRY_MS = 2_000
+SEND_SECONDS = 10.0
+"""A reader that takes nothing for so long is cut off: it may come again."""
 LAST_WORDS_SECONDS = 1.0
 """How long an ended listener's reader may take for what was written already."""
 
@@ -57,34 +60,61 @@ class EventStream(Response):
     async def _write(self, send: Send) -> None:
         start = {"status": self.status_code, "headers": self.raw_headers}
         await send({"type": "http.response.start", **start})
-        async for frame in self._frames():
-            await send({"type": "http.response.body", "body": frame, "more_body": True})
+        async with aclosing(self._frames()) as frames:
+            async for frame in frames:
+                try:
+                    async with asyncio.timeout(SEND_SECONDS):
+                        await send({"type": "http.response.body", "body": frame, "more_body": True})
+                except TimeoutError:
+                    return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _frames(self) -> AsyncIterator[bytes]:
+    async def _frames(self) -> AsyncGenerator[bytes]:
         listener = self._listener
-        if listener.after is None:
-            yield f"retry: {RETRY_MS}\nid: {listener.position}\n\n".encode()
-        else:
-            yield f"retry: {RETRY_MS}\n\n".encode()
-            try:
-                async for event in self._hub.replay(listener):
-                    yield frame_of(event)
-            except PositionLostError as error:
-                yield _frame(listener.position, "reset", json.dumps({"detail": error.detail}))
-            except StoreUnavailableError:
-                return  # The reader comes again, from where it stands.
+        yield f"retry: {RETRY_MS}\n{_id(listener)}\n".encode()
+        try:
+            async with aclosing(self._missed()) as frames:
+                async for frame in frames:
+                    yield frame
+        except StoreUnavailableError:
+            return  # The reader comes again, from where it stands.
         while True:
             try:
                 async with asyncio.timeout(HEARTBEAT_SECONDS):
                     event_or_end = await listener.next()
             except TimeoutError:
-                # An id without data is remembered by the reader and shown to nobody.
-                yield f": still here\nid: {listener.position}\n\n".encode()
+                yield _heartbeat(_id(listener))
                 continue
             if event_or_end is None:
                 return
             yield frame_of(event_or_end)
+
+    async def _missed(self) -> AsyncGenerator[bytes]:
+        """Chunk by chunk until the listener is live, with heartbeats while one is awaited."""
+        listener = self._listener
+        while not listener.is_live:
+            chunk = asyncio.create_task(self._hub.replay(listener))
+            try:
+                while not (await asyncio.wait({chunk}, timeout=HEARTBEAT_SECONDS))[0]:
+                    # Without an id: the position is ahead of what was written.
+                    yield _heartbeat()
+                for event in await chunk:
+                    yield frame_of(event)
+            except PositionLostError as error:
+                yield _frame(listener.position, "reset", json.dumps({"detail": error.detail}))
+            finally:
+                chunk.cancel()
+            if not listener.is_live:
+                yield _heartbeat(_id(listener))
+
+
+def _heartbeat(position: str = "") -> bytes:
+    """An id without data is remembered by the reader and shown to nobody."""
+    return f": still here\n{position}\n".encode()
+
+
+def _id(listener: Listener) -> str:
+    return f"id: {listener.position}\n"
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -111,11 +111,12 @@ class ConversationRepository:
         with store_errors():
             if cursor:
                 at, last = _position(cursor)
-                found = await self._newest(_said_before(tenant_id, at, last), limit + 1)
+                found = await self._newest(tenant_id, _said_before(tenant_id, at, last), limit + 1)
                 hours = {"$lt": hour_of(at)}
             missing = limit + 1 - len(found)
             if missing:
-                found += await self._newest(await self._hours(tenant_id, hours, missing), missing)
+                query = await self._hours(tenant_id, hours, missing)
+                found += await self._newest(tenant_id, query, missing)
         page = [_from_document(document) for document in found[:limit]]
         return Page(page, _cursor(page[-1]) if len(found) > limit else None)
 
@@ -129,9 +130,10 @@ class ConversationRepository:
             return query | {"activeHour": hours | {"$gte": last["activeHour"]}}
         return query
 
-    async def _newest(self, query: Document, count: int) -> list[Document]:
+    async def _newest(self, tenant_id: ObjectId, query: Document, count: int) -> list[Document]:
         """The `count` of these whose last message is newest; the server sorts no more than that."""
-        newest = self._conversations.find(query).sort(NEWEST_FIRST).limit(count)
+        asked: Document = {**query, "tenantId": tenant_id}
+        newest = self._conversations.find(asked).sort(NEWEST_FIRST).limit(count)
         return [document async for document in newest]
 
     async def mark_read(

@@ -126,6 +126,7 @@ class OutboxRepository:
 
         One that has moved on meanwhile (a status came first, the lease ended) is left as it is.
         """
+        # all tenants: `settled` names each message's own.
         sent = [settlement for settlement in settlements if isinstance(settlement, Sent)]
         others = [UpdateOne(*settled(s)) for s in settlements if not isinstance(s, Sent)]
         with store_errors():

@@ -60,7 +60,6 @@ class Committed:
     """What a flush did with one item; `reply_id` is a reply that is new in the outbox."""
 
     reply_id: ObjectId | None = None
-    duplicate: bool = False
 
 
 class BadSignatureError(ManylineError):

@@ -21,7 +21,7 @@ from manyline.conversations.repository import ConversationRepository
 from manyline.customers.models import Sighting, identity_of
 from manyline.customers.service import CustomerService, People
 from manyline.messages.documents import outbound_document
-from manyline.messages.models import AUTO_REPLY_PREFIX, Inserted, NewOutbound
+from manyline.messages.models import AUTO_REPLY_PREFIX, Inserted, Message, NewOutbound
 from manyline.messages.repository import MessageRepository
 from manyline.meta import phone
 from manyline.meta.payloads import text_content
@@ -141,8 +141,9 @@ class Acceptor:
     async def _answered_while_active(self, order: _Order, *, given: bool) -> AcceptedSend:
         """A tenant that is not active takes nothing new, but a repeated key keeps its answer."""
         tenant = order.tenant
-        if given and await self._messages.find_by_key(tenant.id, order.key) is not None:
-            return await self._answered_before(order)
+        first = await self._messages.find_by_key(tenant.id, order.key) if given else None
+        if first is not None:
+            return _answer_again(order, first)
         reason = f" ({tenant.paused_reason})" if tenant.paused_reason else ""
         raise TenantNotActiveError(f"the tenant is {tenant.status}{reason} and takes no sends")
 
@@ -150,12 +151,16 @@ class Acceptor:
         first = await self._messages.find_by_key(order.tenant.id, order.key)
         if first is None:
             raise StoreUnavailableError("the message could not be stored; try again in a moment")
-        if first.request_hash != order.request_hash:
-            raise IdempotencyConflictError(
-                "this idempotency key was used for a message with another recipient or text; a"
-                " new message needs a key of its own"
-            )
-        return AcceptedSend(message_id=first.id, idempotency_key=order.key, replayed=True)
+        return _answer_again(order, first)
+
+
+def _answer_again(order: _Order, first: Message) -> AcceptedSend:
+    if first.request_hash != order.request_hash:
+        raise IdempotencyConflictError(
+            "this idempotency key was used for a message with another recipient or text; a"
+            " new message needs a key of its own"
+        )
+    return AcceptedSend(message_id=first.id, idempotency_key=order.key, replayed=True)
 
 
 def _checked(tenant: Tenant, send: SendText) -> _Order:

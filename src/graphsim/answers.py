@@ -4,15 +4,18 @@ The server cancels a handler when its caller goes away, so whatever waits here e
 """
 
 import asyncio
+import json
 import socket
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from aiohttp import web
 
 from graphsim.fault_rules import CallFault, Hang, Http, Late, Reset, SlowDrip
+from graphsim.identifiers import waba_id
 from graphsim.payloads import meta_json
 
 GRAPH_CONTENT_TYPE = "application/json; charset=UTF-8"
@@ -28,11 +31,29 @@ class Written:
     """False when the caller was gone before the end of it."""
 
 
-def graph_answer(value: Mapping[str, Any], *, http_status: int = 200) -> web.Response:
+def graph_answer(
+    value: Mapping[str, Any],
+    *,
+    http_status: int = 200,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> web.Response:
     """A JSON answer as Graph gives it."""
     return web.Response(
-        body=meta_json(value), status=http_status, headers={"Content-Type": GRAPH_CONTENT_TYPE}
+        body=meta_json(value),
+        status=http_status,
+        headers={"Content-Type": GRAPH_CONTENT_TYPE, **headers},
     )
+
+
+def usage_header(phone_number_id: str, *, percent: int, regain_minutes: int = 0) -> dict[str, str]:
+    """How much of a business account's calls is used up, as Graph says it.
+
+    `percent` of the number of calls and of the time spent on them; at 100 calls are refused for
+    `regain_minutes`. Source: Graph's "Rate limits" page, "Business use case rate limits".
+    """
+    used = {"call_count": percent, "total_cputime": percent, "total_time": percent}
+    usage = {"type": "whatsapp", **used, "estimated_time_to_regain_access": regain_minutes}
+    return {"X-Business-Use-Case-Usage": json.dumps({waba_id(phone_number_id): [usage]})}
 
 
 async def answer(request: web.Request, plain: web.Response, fault: CallFault | None) -> Written:
@@ -64,8 +85,8 @@ async def write(request: web.Request, response: web.Response) -> Written:
 async def drip(request: web.Request, plain: web.Response, *, seconds: float) -> Written:
     """Write the body of `plain` one byte at a time, spread over `seconds`."""
     body = plain.body if isinstance(plain.body, bytes) else b""
-    headers = {"Content-Type": GRAPH_CONTENT_TYPE, "Content-Length": str(len(body))}
-    response = web.StreamResponse(status=plain.status, headers=headers)
+    response = web.StreamResponse(status=plain.status, headers=plain.headers)
+    response.content_length = len(body)
     try:
         await response.prepare(request)
         for byte in body:
@@ -97,4 +118,4 @@ async def reset(request: web.Request) -> None:
 def _foreign_answer(fault: Http) -> web.Response:
     """What a proxy would say; not Graph's."""
     headers = {"Content-Type": fault.content_type}
-    return web.Response(status=fault.status, body=fault.body.encode(), headers=headers)
+    return web.Response(status=fault.status, body=fault.text.encode(), headers=headers)

@@ -9,7 +9,7 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import aiohttp
 import msgspec
@@ -18,16 +18,22 @@ from aiohttp import web
 from graphsim.fault_rules import read_rules
 from graphsim.inbound import InboundOrder, deliver
 from graphsim.journal import Entry
+from graphsim.listener import Listener
 from graphsim.state import State
 
 _ENTRIES_PER_STEP = 500
 
 
-class ControlRoutes:
-    """Handlers over one `State`."""
+class _Refusal(msgspec.Struct, forbid_unknown_fields=True):
+    seconds: Annotated[float, msgspec.Meta(gt=0, le=3600)]
 
-    def __init__(self, state: State) -> None:
+
+class ControlRoutes:
+    """Handlers over one `State` and the listener through which they are reached."""
+
+    def __init__(self, state: State, listener: Listener) -> None:
         self._state = state
+        self._listener = listener
 
     def table(self) -> list[web.RouteDef]:
         """All of them under `/_sim/`."""
@@ -41,6 +47,7 @@ class ControlRoutes:
             web.get("/_sim/faults", self.faults),
             web.post("/_sim/faults", self.set_faults),
             web.delete("/_sim/faults", self.clear_faults),
+            web.post("/_sim/refuse", self.refuse),
             web.get("/_sim/settings", self.settings),
             web.post("/_sim/settings", self.change_settings),
         ]
@@ -109,6 +116,14 @@ class ControlRoutes:
         """Nothing goes wrong any more."""
         self._state.faults.clear()
         return _json([])
+
+    async def refuse(self, request: web.Request) -> web.Response:
+        """`{"seconds": n}`: for so long connections are refused, those to `/_sim` among them."""
+        given = await _json_body(request)
+        with _understood():
+            order = msgspec.convert(given, _Refusal)
+        await self._listener.refuse_for(order.seconds)
+        return _json({"ok": True})
 
     async def settings(self, _request: web.Request) -> web.Response:
         """Every knob; secrets only as whether they are set."""

@@ -4,14 +4,23 @@ Two families. Call faults disturb one request to Graph; webhook faults disturb w
 causes afterwards. `graphsim.faults` holds the rules in force and decides when one strikes.
 """
 
+from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 Point = Literal["before_accept", "after_accept"]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
-WebhookKind = Literal["sent", "delivered", "read", "played", "inbound"]
-ALL_WEBHOOKS: tuple[WebhookKind, ...] = ("sent", "delivered", "read", "played", "inbound")
+StatusKind = Literal["sent", "delivered", "read", "played", "failed"]
+WebhookKind = StatusKind | Literal["inbound"]
+ALL_WEBHOOKS: tuple[WebhookKind, ...] = (
+    "sent",
+    "delivered",
+    "read",
+    "played",
+    "failed",
+    "inbound",
+)
 
 
 class _Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
@@ -21,20 +30,36 @@ class _Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
 
 class Error(_Fault, frozen=True, tag="error"):
-    """Refused with a Graph error body; `status` overrides the catalogue's HTTP status."""
+    """Refused with a Graph error body; what is given overrides the catalogue."""
 
     code: int
     status: Annotated[int, msgspec.Meta(ge=400, le=599)] | None = None
-    details: str = "This error was asked for through the simulator's faults."
+    """Of HTTP."""
+    details: str | None = None
+    is_transient: bool | None = None
+    subcode: int | None = None
+    regain_minutes: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    """With it the answer has `X-Business-Use-Case-Usage`: all is used up for so many minutes."""
 
 
 class Http(_Fault, frozen=True, tag="http"):
     """An answer that is not Graph's, as from a proxy in between."""
 
     status: Annotated[int, msgspec.Meta(ge=200, le=599)] = 502
-    body: str = "<html><head><title>502 Bad Gateway</title></head><body>Bad Gateway</body></html>"
+    body: str | None = None
+    """By default a page of HTML that names the status."""
     content_type: str = "text/html"
     point: Point = "before_accept"
+
+    @property
+    def text(self) -> str:
+        """The body to answer with."""
+        if self.body is not None:
+            return self.body
+        known = self.status in set(HTTPStatus)
+        phrase = HTTPStatus(self.status).phrase if known else "Error"
+        title = f"<title>{self.status} {phrase}</title>"
+        return f"<html><head>{title}</head><body>{phrase}</body></html>"
 
 
 class Hang(_Fault, frozen=True, tag="hang"):
@@ -50,9 +75,13 @@ class Late(_Fault, frozen=True, tag="late"):
 
 
 class Reset(_Fault, frozen=True, tag="reset"):
-    """The connection is reset (TCP RST), without a byte of an answer."""
+    """The connection is reset (TCP RST), without a byte of an answer.
 
-    point: Point = "before_accept"
+    `before_read` strikes a POST of a message when its head has arrived and its body is not read:
+    the journal has no entry of it, and `to` and `opaque` of the match are not known yet.
+    """
+
+    point: Point | Literal["before_read"] = "before_accept"
 
 
 class SlowDrip(_Fault, frozen=True, tag="slow_drip"):
@@ -87,9 +116,18 @@ class EarlyStatus(_Fault, frozen=True, tag="early_status"):
     seconds: Seconds = 5.0
 
 
+class FailStatus(_Fault, frozen=True, tag="fail_status"):
+    """Taken, and then a `failed` status with the error `code` instead of the usual ones."""
+
+    code: int
+    details: str | None = None
+    after: tuple[Literal["sent", "delivered"], ...] = ()
+    """Statuses that come before it."""
+
+
 CallFault = Error | Http | Hang | Late | Reset | SlowDrip
-WebhookFault = Duplicate | Shuffle | DropWebhook | EarlyStatus
-WEBHOOK_FAULTS = (Duplicate, Shuffle, DropWebhook, EarlyStatus)
+WebhookFault = Duplicate | Shuffle | DropWebhook | EarlyStatus | FailStatus
+WEBHOOK_FAULTS = (Duplicate, Shuffle, DropWebhook, EarlyStatus, FailStatus)
 
 
 class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -119,13 +157,25 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         | Duplicate
         | Shuffle
         | DropWebhook
-        | (EarlyStatus)
+        | EarlyStatus
+        | FailStatus
     )
     match: Match = Match()
     times: Annotated[int, msgspec.Meta(ge=1)] | None = None
     probability: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
     seed: int = 0
     """Of the dice behind `probability` and `shuffle`: same seed, same run."""
+
+    def __post_init__(self) -> None:
+        if not self.strikes_unread:
+            return
+        if self.match.to is not None or self.match.opaque is not None:
+            raise ValueError("a reset before_read knows neither `to` nor `opaque`")
+
+    @property
+    def strikes_unread(self) -> bool:
+        """Whether it strikes before the body of the request is read."""
+        return isinstance(self.fault, Reset) and self.fault.point == "before_read"
 
 
 def read_rules(given: Any) -> list[Rule]:

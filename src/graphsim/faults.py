@@ -19,9 +19,11 @@ from graphsim.fault_rules import (
     DropWebhook,
     Duplicate,
     EarlyStatus,
+    FailStatus,
     Match,
     Rule,
     Shuffle,
+    StatusKind,
     WebhookKind,
 )
 from graphsim.identifiers import digits
@@ -63,7 +65,7 @@ class _Armed:
 class WebhookFaults:
     """What is to go wrong with the webhooks of one message; usually nothing."""
 
-    __slots__ = ("_dice", "_drop", "_duplicate", "_shuffle", "early_status")
+    __slots__ = ("_dice", "_drop", "_duplicate", "_shuffle", "early_status", "fail_status")
 
     def __init__(self, armed: Sequence[_Armed] = ()) -> None:
         self._duplicate: Duplicate | None = None
@@ -71,6 +73,7 @@ class WebhookFaults:
         self._shuffle = False
         self._dice: random.Random | None = None
         self.early_status: EarlyStatus | None = None
+        self.fail_status: FailStatus | None = None
         for one in armed:
             self._take(one)
 
@@ -83,7 +86,7 @@ class WebhookFaults:
         """Whether `webhook` never leaves."""
         return self._drop is not None and webhook in self._drop.webhooks
 
-    def order(self, statuses: list[WebhookKind]) -> list[WebhookKind]:
+    def order(self, statuses: list[StatusKind]) -> list[StatusKind]:
         """The statuses in the order in which they shall arrive."""
         if not self._shuffle or self._dice is None or len(set(statuses)) < 2:
             return statuses
@@ -100,6 +103,8 @@ class WebhookFaults:
             self._drop = fault
         elif isinstance(fault, EarlyStatus):
             self.early_status = fault
+        elif isinstance(fault, FailStatus):
+            self.fail_status = fault
         elif isinstance(fault, Shuffle):
             self._shuffle, self._dice = True, armed.dice
 
@@ -111,6 +116,7 @@ class Faults:
     """The rules in force, in the order in which they were given."""
 
     def __init__(self) -> None:
+        self._unread: list[_Armed] = []
         self._call: list[_Armed] = []
         self._webhook: list[_Armed] = []
         self._all: list[_Armed] = []
@@ -120,8 +126,10 @@ class Faults:
         for rule in rules:
             armed = _Armed(rule)
             self._all.append(armed)
-            webhook = isinstance(rule.fault, WEBHOOK_FAULTS)
-            (self._webhook if webhook else self._call).append(armed)
+            if isinstance(rule.fault, WEBHOOK_FAULTS):
+                self._webhook.append(armed)
+            else:
+                (self._unread if rule.strikes_unread else self._call).append(armed)
 
     def replace(self, *rules: Rule) -> None:
         """Put `rules` in the place of those in force."""
@@ -130,11 +138,20 @@ class Faults:
 
     def clear(self) -> None:
         """From now on nothing goes wrong."""
-        self._call, self._webhook, self._all = [], [], []
+        self._unread, self._call, self._webhook, self._all = [], [], [], []
 
     def listing(self) -> list[dict[str, Any]]:
         """Each rule as it was given, and how often it `struck`."""
         return [{**msgspec.to_builtins(one.rule), "struck": one.struck} for one in self._all]
+
+    @property
+    def any_before_read(self) -> bool:
+        """Whether `before_read` is worth asking."""
+        return bool(self._unread)
+
+    def before_read(self, subject: Subject) -> bool:
+        """Whether a request of which only the head is known is to be reset; uses up the rule."""
+        return any(armed.strikes(subject) for armed in self._unread)
 
     def for_call(self, subject: Subject) -> CallFault | None:
         """Use up and return the first call fault that strikes `subject`."""

@@ -2,6 +2,7 @@
 
 import base64
 import os
+from hashlib import blake2b
 
 _DIGITS = frozenset("0123456789")
 
@@ -21,6 +22,16 @@ def new_wamid(customer: str, *, inbound: bool = False) -> str:
     random_part = os.urandom(9).hex().upper().encode()
     raw = b"\x1c\x18%c%b\x15\x02\x00%b\x18\x12%b\x00" % (len(name), name, direction, random_part)
     return "wamid." + base64.b64encode(raw).decode()
+
+
+def user_id_of(phone_number_id: str, wa_id: str) -> str:
+    """The business-scoped user id (BSUID) of a customer, stable over restarts.
+
+    Scoped to a business portfolio; here each number has its own, so two numbers know the same
+    customer by two ids. `ZZ` is a country that ISO 3166 gives to nobody.
+    """
+    digest = blake2b(f"{phone_number_id} {wa_id}".encode(), digest_size=8).digest()
+    return f"ZZ.{int.from_bytes(digest)}"
 
 
 def new_fbtrace_id() -> str:

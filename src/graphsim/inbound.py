@@ -56,6 +56,8 @@ async def deliver(order: InboundOrder, state: State) -> dict[str, Any]:
     if state.settings.webhook_url is None:
         raise ValueError("no webhook URL is set; give the simulator a `webhook_url` first")
     messages = [_message(order) for _ in range(order.count)]
+    for message in messages:
+        state.limits.customer_wrote(order.phone_number_id, message)
     answers: list[list[FirstAnswer]] = []
     for group in _groups(messages, order.per_post):
         answers.extend(_post(group, order, state))

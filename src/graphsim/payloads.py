@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from graphsim.identifiers import display_phone_number
+from graphsim.identifiers import display_phone_number, user_id_of
 
 _ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
 
@@ -49,8 +49,20 @@ def status_change(
     user_id: str | None,
     opaque: str | None,
     conversation_id: str | None,
+    error: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """A `messages` change with one status; with `conversation_id` it is priced."""
+    """A `messages` change with one status; with `conversation_id` it is priced.
+
+    `wa_id` or `user_id` is what the message was sent to. A status tells both, and tells them again
+    as `contacts`; one with an `error` has no contacts and tells only what it was sent to.
+    """
+    content: dict[str, Any] = {}
+    if error is None:
+        if user_id is None and wa_id is not None:
+            user_id = user_id_of(phone_number_id, wa_id)
+        content["contacts"] = [_contact(wa_id, user_id)]
+    elif wa_id is not None:
+        user_id = None
     one: dict[str, Any] = {"id": wamid, "status": status, "timestamp": str(timestamp)}
     if wa_id is not None:
         one["recipient_id"] = wa_id
@@ -66,7 +78,10 @@ def status_change(
             "type": "free_customer_service",
             "category": "service",
         }
-    return _messages_change(phone_number_id, {"statuses": [one]})
+    if error is not None:
+        one["errors"] = [error]
+    content["statuses"] = [one]
+    return _messages_change(phone_number_id, content)
 
 
 def inbound_change(
@@ -74,16 +89,21 @@ def inbound_change(
 ) -> dict[str, Any]:
     """A `messages` change with one message of a customer; a `system` message has no contacts."""
     content: dict[str, Any] = {}
-    contact: dict[str, Any] = {}
+    wa_id, user_id = message.get("from"), message.get("from_user_id")
+    if user_id is None and isinstance(wa_id, str):
+        user_id = user_id_of(phone_number_id, wa_id)
+    contact = _contact(wa_id, user_id)
     if name is not None:
-        contact["profile"] = {"name": name}
-    for given, shown in (("from", "wa_id"), ("from_user_id", "user_id")):
-        if given in message:
-            contact[shown] = message[given]
+        contact = {"profile": {"name": name}, **contact}
     if contact and message.get("type") != "system":
         content["contacts"] = [contact]
     content["messages"] = [message]
     return _messages_change(phone_number_id, content)
+
+
+def _contact(wa_id: Any, user_id: Any) -> dict[str, Any]:
+    given = {"wa_id": wa_id, "user_id": user_id}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _messages_change(phone_number_id: str, content: dict[str, Any]) -> dict[str, Any]:

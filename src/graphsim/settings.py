@@ -10,6 +10,7 @@ import msgspec
 
 StatusName = Literal["sent", "delivered", "read", "played"]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Rate = Annotated[float, msgspec.Meta(gt=0)]
 
 SECRETS = ("app_secret", "verify_token", "bad_tokens")
 
@@ -25,10 +26,26 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What the handshake repeats."""
     token_prefix: str | None = None
     """When set, a bearer token that does not begin with it is answered with code 190."""
+    require_proof: bool = False
+    """A call without `appsecret_proof` is refused (code 100). One with a proof that is not that of
+    `app_secret` is refused in any case, unless there is no `app_secret`."""
     bad_tokens: set[str] = msgspec.field(default_factory=set)
     """Bearer tokens that are answered with code 190."""
     latency_seconds: Seconds = 0.0
     """Between taking or refusing a message and answering; statuses wait for the answer."""
+    messages_per_second: Rate | None = None
+    """Of each number, in both directions; beyond that 130429. Meta's: 80, and up to 1,000."""
+    pair_seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """From one message to the next of a number to the same recipient; sooner: 131056. Meta's: 6."""
+    pair_burst: Annotated[int, msgspec.Meta(ge=1)] = 45
+    """So many may go to one recipient at once, borrowed from the time to come."""
+    window_seconds: Seconds | None = None
+    """Only templates reach a customer who has not written for so long, or ever; anything else:
+    131047. Meta's: 86,400."""
+    window_error: Literal["answer", "status"] = "answer"
+    """Where 131047 shows: in the answer, or in a `failed` status of a message that was taken."""
+    usage_percent: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    """When set, every answer about a number has `X-Business-Use-Case-Usage` with so much used."""
     statuses: list[StatusName] = msgspec.field(
         default_factory=lambda: ["sent", "delivered", "read"]
     )

@@ -1,6 +1,7 @@
 """The simulator as one object: opens its parts in order, closes them in reverse."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Self
 
 import msgspec
@@ -12,6 +13,7 @@ from graphsim.faults import Faults
 from graphsim.graph_routes import GraphRoutes
 from graphsim.inbound import InboundOrder, deliver
 from graphsim.journal import Journal
+from graphsim.listener import Listener
 from graphsim.settings import Settings
 from graphsim.state import State
 from graphsim.webhook_delivery import Counters
@@ -36,31 +38,35 @@ class Simulator:
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
+        self._listener: Listener | None = None
 
     async def start(self) -> None:
         """Listen; raises `OSError` when the port is taken or the host is not this machine's."""
         app = web.Application(client_max_size=LARGEST_BODY)
-        app.add_routes(ControlRoutes(self._state).table())
-        app.add_routes(GraphRoutes(self._state).table())
-        self._runner = web.AppRunner(
+        runner = web.AppRunner(
             app,
             access_log=None,
             # A caller that goes away ends its handler: that is how a hang ends.
             handler_cancellation=True,
             shutdown_timeout=STOP_PATIENCE,
         )
-        await self._runner.setup()
+        listener = Listener(runner)
+        app.on_response_prepare.append(listener.say_last)
+        app.add_routes(ControlRoutes(self._state, listener).table())
+        app.add_routes(GraphRoutes(self._state).table())
+        await runner.setup()
         try:
-            site = web.TCPSite(self._runner, self._host, self._port, backlog=1024)
-            await site.start()
+            self._port = await listener.open(self._host, self._port)
         except OSError:
-            await self._runner.cleanup()
+            await runner.cleanup()
             raise
-        self._port = site.port
+        self._runner, self._listener = runner, listener
         await self._state.delivery.open()
 
     async def stop(self) -> None:
         """Stop listening, end calls under way, give up pending webhooks; takes under a second."""
+        if self._listener is not None:
+            await self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
         await self._state.delivery.close()
@@ -104,6 +110,24 @@ class Simulator:
         Raises `msgspec.ValidationError` for a rule that makes no sense.
         """
         self.faults.replace(*read_rules(list(rules)))
+
+    async def refuse(self, seconds: float) -> None:
+        """From now on, for so many seconds, nobody answers: see `refusing`. Returns at once."""
+        await self._started_listener.refuse_for(seconds)
+
+    def refusing(self) -> AbstractAsyncContextManager[None]:
+        """Inside the block connections are refused, and idle ones are closed.
+
+        Calls under way end as they would have. One that is written on an idle connection while
+        that is closed may be lost without a trace in the journal, as on a real network.
+        """
+        return self._started_listener.refusing()
+
+    @property
+    def _started_listener(self) -> Listener:
+        if self._listener is None:
+            raise RuntimeError("the simulator does not listen yet; start it first")
+        return self._listener
 
     async def inbound(self, order: dict[str, Any]) -> dict[str, Any]:
         """Play a customer: body and answer of `POST /_sim/inbound`.

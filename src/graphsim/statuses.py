@@ -8,8 +8,9 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from graphsim.fault_rules import WebhookKind
+from graphsim.fault_rules import StatusKind
 from graphsim.faults import WebhookFaults
+from graphsim.graph_errors import GraphError
 from graphsim.identifiers import new_conversation_id, waba_id
 from graphsim.payloads import status_change
 from graphsim.settings import Settings
@@ -24,7 +25,11 @@ class TakenMessage:
     wamid: str
     wa_id: str | None
     user_id: str | None
+    """Of these two, what it was sent to."""
     opaque: str | None
+    failure: GraphError | None = None
+    """It will come to nothing: its last status is `failed` and says this."""
+    before_failure: tuple[StatusKind, ...] = ()
 
 
 class StatusChain:
@@ -57,7 +62,9 @@ class StatusChain:
         self._started = False
         self._first_heard: asyncio.Event | None = None
         self._conversation_id = new_conversation_id()
-        names: list[WebhookKind] = list(settings.statuses)
+        names: list[StatusKind] = list(settings.statuses)
+        if message.failure is not None:
+            names = [*message.before_failure, "failed"]
         # Pricing rides on `sent` and on one of delivered and read.
         self._priced = {"sent", "delivered" if "delivered" in names else "read"}
         self._left = self._leaving(names)
@@ -81,7 +88,7 @@ class StatusChain:
         except TimeoutError:
             pass
 
-    def _leaving(self, names: list[WebhookKind]) -> list[WebhookKind]:
+    def _leaving(self, names: list[StatusKind]) -> list[StatusKind]:
         """What will leave, in order, already promised; the rest is counted."""
         counters = self._delivery.counters
         if self._settings.webhook_url is None:
@@ -114,8 +121,9 @@ class StatusChain:
         if self._left:
             self._after_delay()
 
-    def _change(self, status: WebhookKind) -> dict[str, object]:
+    def _change(self, status: StatusKind) -> dict[str, object]:
         message = self._message
+        failure = message.failure if status == "failed" else None
         return status_change(
             phone_number_id=message.phone_number_id,
             wamid=message.wamid,
@@ -125,4 +133,5 @@ class StatusChain:
             user_id=message.user_id,
             opaque=message.opaque,
             conversation_id=self._conversation_id if status in self._priced else None,
+            error=None if failure is None else failure.in_status(),
         )

@@ -12,9 +12,16 @@ import httpx
 import pytest
 from aiohttp import web
 from pywa_async import WhatsApp
-from pywa_async.errors import ExpiredAccessToken, WhatsAppError
-from pywa_async.types import Button, Message, RawUpdate
+from pywa_async.errors import (
+    ExpiredAccessToken,
+    RateLimitHit,
+    ReEngagementMessage,
+    TooManyMessages,
+    WhatsAppError,
+)
+from pywa_async.types import Button, Message, MessageStatus, RawUpdate
 
+from graphsim.identifiers import user_id_of
 from graphsim.settings import Settings
 from graphsim.simulator import Simulator
 
@@ -31,6 +38,8 @@ class Bot:
     client: WhatsApp
     messages: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
     statuses: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
+    understood: asyncio.Queue[MessageStatus] = field(default_factory=asyncio.Queue)
+    """The same statuses, as its own objects."""
     refused: int = 0
 
     async def webhook(self, request: web.Request) -> web.Response:
@@ -66,6 +75,10 @@ async def bot(simulator: Simulator) -> AsyncIterator[Bot]:
         async def heard(_client: WhatsApp, message: Message) -> None:
             bot.messages.put_nowait(message)
 
+        @client.on_message_status
+        async def became(_client: WhatsApp, status: MessageStatus) -> None:
+            bot.understood.put_nowait(status)
+
         @client.on_raw_update
         async def came(_client: WhatsApp, update: RawUpdate) -> None:
             for status in update["entry"][0]["changes"][0]["value"].get("statuses", []):
@@ -94,6 +107,40 @@ async def test_it_sends_a_text_and_hears_what_became_of_it(bot: Bot, simulator: 
     assert {status["id"] for status in heard} == {sent.id}
     assert {status["biz_opaque_callback_data"] for status in heard} == {"our-own-id"}
     assert bot.refused == 0
+
+
+async def test_it_understands_who_a_status_is_about_and_what_was_priced(
+    bot: Bot, simulator: Simulator
+) -> None:
+    sent = await bot.client.send_message(to=CUSTOMER, text="hello")
+    async with asyncio.timeout(DEADLINE):
+        heard = [await bot.understood.get() for _ in range(3)]
+    assert [status.status.value for status in heard] == ["sent", "delivered", "read"]
+    assert {status.id for status in heard} == {sent.id}
+    known_by = (CUSTOMER, user_id_of(NUMBER, CUSTOMER))
+    assert {(status.from_user.wa_id, status.from_user.bsuid) for status in heard} == {known_by}
+    assert [status.pricing is not None for status in heard] == [True, True, False]
+    await eventually_quiet(simulator)
+    assert (bot.refused, simulator.webhooks.failed_attempts) == (0, 0)
+
+
+async def eventually_quiet(simulator: Simulator) -> None:
+    """Wait until every webhook was answered 200."""
+    async with asyncio.timeout(DEADLINE):
+        while simulator.webhooks.pending:
+            await asyncio.sleep(0.005)
+
+
+async def test_it_understands_a_customer_of_whom_only_the_number_is_given(
+    bot: Bot, simulator: Simulator
+) -> None:
+    order = {"phone_number_id": NUMBER, "from": CUSTOMER, "text": "hi", "wait": True}
+    played = await simulator.inbound(order)
+    assert played["answers"] == [[200]]
+    async with asyncio.timeout(DEADLINE):
+        message = await bot.messages.get()
+    known_by = (message.from_user.wa_id, message.from_user.bsuid)
+    assert (message.text, known_by) == ("hi", (CUSTOMER, user_id_of(NUMBER, CUSTOMER)))
 
 
 async def test_what_it_sends_besides_text_is_taken_too(bot: Bot, simulator: Simulator) -> None:
@@ -145,3 +192,22 @@ async def test_an_error_of_the_simulator_is_one_of_metas(bot: Bot, simulator: Si
         await bot.client.send_message(to=CUSTOMER, text="hello")
     assert (refused.value.code, type(refused.value)) == (190, ExpiredAccessToken)
     assert refused.value.fbtrace_id
+
+
+@pytest.mark.parametrize(
+    ("knobs", "code", "kind"),
+    [
+        ({"messages_per_second": 1}, 130429, RateLimitHit),
+        ({"pair_seconds": 6, "pair_burst": 1}, 131056, TooManyMessages),
+        ({"window_seconds": 86_400}, 131047, ReEngagementMessage),
+    ],
+)
+async def test_it_knows_the_limits_that_it_runs_into(
+    bot: Bot, simulator: Simulator, knobs: dict[str, Any], code: int, kind: type[WhatsAppError]
+) -> None:
+    simulator.settings.change(knobs)
+    with pytest.raises(WhatsAppError) as refused:
+        for _ in range(2):
+            await bot.client.send_message(to=CUSTOMER, text="hello")
+    assert (refused.value.code, type(refused.value)) == (code, kind)
+    assert refused.value.details

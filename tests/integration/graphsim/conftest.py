@@ -103,6 +103,7 @@ class Caller:
         number: str = "111",
         token: str | None = "EAAG-token",
         within: float = DEADLINE,
+        allow_redirects: bool = True,
         **changes: Any,
     ) -> Any:
         """A request context; `async with caller.send() as response`."""
@@ -118,6 +119,7 @@ class Caller:
             json=message,
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=aiohttp.ClientTimeout(total=within),
+            allow_redirects=allow_redirects,
         )
 
     async def sent(self, **changes: Any) -> str:

@@ -7,6 +7,7 @@ import time
 import aiohttp
 import pytest
 
+from graphsim.graph_errors import GRAPH_ERRORS
 from graphsim.journal import Entry
 from graphsim.simulator import Simulator
 
@@ -225,3 +226,65 @@ async def test_a_caller_that_vanishes_in_mid_call_changes_nothing(
     await receiver.until(lambda: receiver.status_names() == ["sent", "delivered", "read"])
     entry = only_entry(simulator)
     assert (entry.outcome, entry.answered, entry.fault) == ("accepted", False, None)
+
+
+@pytest.mark.parametrize("status", [302, 403, 404, 502, 599])
+async def test_an_answer_that_is_not_graphs_names_its_status_on_a_page(
+    caller: Caller, status: int
+) -> None:
+    await caller.faults({"fault": {"kind": "http", "status": status}})
+    async with caller.send(allow_redirects=False) as response:
+        assert (response.status, response.content_type) == (status, "text/html")
+        assert f"<title>{status} " in await response.text()
+    assert only_entry(caller.simulator).outcome == "http"
+
+
+@pytest.mark.parametrize("code", sorted(GRAPH_ERRORS.keys() - {2500}))
+async def test_every_code_of_the_catalogue_can_be_asked_for(
+    caller: Caller, simulator: Simulator, code: int
+) -> None:
+    simulator.set_faults({"fault": {"kind": "error", "code": code}})
+    row = GRAPH_ERRORS[code]
+    async with caller.send() as response:
+        assert response.status == row.http_status
+        error = (await response.json())["error"]
+    assert error["code"] == code
+    assert error["message"] == f"(#{code}) {row.title}"
+    assert error["error_data"]["details"] == row.details
+    assert error.get("is_transient", False) == row.is_transient
+
+
+async def test_an_error_can_be_one_that_no_catalogue_knows(caller: Caller) -> None:
+    fault = {"kind": "error", "code": 999_999, "status": 503, "is_transient": True, "subcode": 33}
+    await caller.faults({"fault": fault})
+    async with caller.send() as response:
+        assert response.status == 503
+        error = (await response.json())["error"]
+    assert (error["code"], error["is_transient"], error["error_subcode"]) == (999_999, True, 33)
+
+
+async def test_reset_before_the_body_is_read_leaves_no_trace_and_shows_as_reset(
+    caller: Caller, simulator: Simulator, receiver: Receiver
+) -> None:
+    fault = {"kind": "reset", "point": "before_read"}
+    await caller.faults({"fault": fault, "match": {"phone_number_id": "111"}, "times": 1})
+    with pytest.raises(aiohttp.ClientOSError) as failure:
+        await caller.send()
+    assert failure.value.errno == errno.ECONNRESET
+    assert simulator.journal.entries == []
+    assert simulator.faults.listing()[0]["struck"] == 1
+    assert receiver.posts == []
+    await caller.sent()
+
+
+async def test_reset_before_the_body_is_read_strikes_while_the_body_is_still_on_its_way(
+    caller: Caller, simulator: Simulator
+) -> None:
+    await caller.faults({"fault": {"kind": "reset", "point": "before_read"}})
+    host, port = simulator.base_url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"POST /v26.0/1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+    with pytest.raises(ConnectionResetError):
+        async with asyncio.timeout(5):
+            await reader.read(1)
+    writer.close()

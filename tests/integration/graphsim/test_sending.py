@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from graphsim.identifiers import user_id_of
 from graphsim.simulator import Simulator
 
 from .conftest import Caller, Receiver, eventually
@@ -34,7 +35,11 @@ async def test_a_message_is_taken_and_its_three_statuses_come_signed_and_in_orde
     assert b'"biz_opaque_callback_data":"m\\/\\u00e9"' in receiver.posts[0].raw
     assert receiver.status_names() == ["sent", "delivered", "read"]
     sent, delivered, read = receiver.all("statuses")
+    known_by = user_id_of("111", "919012345678")
+    contact = {"wa_id": "919012345678", "user_id": known_by}
+    assert receiver.all("contacts") == [contact] * 3
     for status in (sent, delivered, read):
+        assert status["recipient_user_id"] == known_by
         assert status["id"] == wamid
         assert status["recipient_id"] == "919012345678"
         assert status["biz_opaque_callback_data"] == "m/é"

@@ -4,6 +4,7 @@ import asyncio
 
 import aiohttp
 
+from graphsim.identifiers import user_id_of
 from graphsim.settings import Settings
 from graphsim.simulator import Simulator
 
@@ -168,7 +169,8 @@ async def test_a_customers_message_is_delivered_signed(caller: Caller, receiver:
     [post] = receiver.posts
     assert post.signed
     value = post.body["entry"][0]["changes"][0]["value"]
-    assert value["contacts"] == [{"profile": {"name": "Asha"}, "wa_id": "919012345678"}]
+    known = {"wa_id": "919012345678", "user_id": user_id_of("111", "919012345678")}
+    assert value["contacts"] == [{"profile": {"name": "Asha"}, **known}]
     [message] = value["messages"]
     assert message.pop("timestamp").isdecimal()
     assert message == {
@@ -293,3 +295,45 @@ async def test_stopping_ends_hung_calls_and_pending_webhooks_quickly(receiver: R
             await simulator.stop()
         assert isinstance((await asyncio.gather(hung, return_exceptions=True))[0], Exception)
     assert simulator.journal.entries[1].outcome == "hung"
+
+
+async def test_a_message_can_be_taken_and_then_fail_with_a_code(
+    caller: Caller, simulator: Simulator, receiver: Receiver
+) -> None:
+    await caller.faults({"fault": {"kind": "fail_status", "code": 131026}, "times": 1})
+    wamid = await caller.sent(biz_opaque_callback_data="m1")
+    await receiver.until(lambda: len(receiver.posts) == 1)
+    value = receiver.posts[0].body["entry"][0]["changes"][0]["value"]
+    assert "contacts" not in value
+    [status] = value["statuses"]
+    [error] = status.pop("errors")
+    assert (error["code"], error["title"]) == (131026, "Message undeliverable")
+    assert error["error_data"]["details"]
+    del status["timestamp"]
+    assert status == {
+        "id": wamid,
+        "status": "failed",
+        "recipient_id": "919012345678",
+        "biz_opaque_callback_data": "m1",
+    }
+    await eventually(lambda: simulator.webhooks.pending == 0)
+    assert simulator.journal.entries[0].outcome == "accepted"
+
+    await caller.sent()
+    await receiver.until(lambda: len(receiver.posts) == 4)
+    assert receiver.status_names() == ["failed", "sent", "delivered", "read"]
+
+
+async def test_a_failure_can_come_after_other_statuses_and_be_doubled(
+    caller: Caller, receiver: Receiver
+) -> None:
+    fails = {"kind": "fail_status", "code": 999_999, "details": "d", "after": ["sent"]}
+    doubled = {"kind": "duplicate", "webhooks": ["failed"]}
+    await caller.faults({"fault": fails}, {"fault": doubled})
+    await caller.sent()
+    await receiver.until(lambda: len(receiver.posts) == 3)
+    assert receiver.status_names() == ["sent", "failed", "failed"]
+    sent, failed, _ = receiver.all("statuses")
+    assert "pricing" in sent
+    assert "pricing" not in failed
+    assert failed["errors"][0]["error_data"] == {"details": "d"}

@@ -3,7 +3,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from graphsim.fault_rules import EarlyStatus, Error, Hang, Late, read_rules
+from graphsim.fault_rules import EarlyStatus, Error, FailStatus, Hang, Http, Late, read_rules
 from graphsim.faults import Faults, Subject
 
 SEND = Subject(
@@ -103,6 +103,7 @@ def test_webhook_faults_add_up_but_only_one_of_each_kind_is_used() -> None:
         {"fault": {"kind": "duplicate", "copies": 9}, "times": 1},
         {"fault": {"kind": "drop_webhook", "webhooks": ["read"]}},
         {"fault": "early_status"},
+        {"fault": {"kind": "fail_status", "code": 131026}},
     )
 
     wrong = faults.for_webhooks(SEND)
@@ -110,6 +111,7 @@ def test_webhook_faults_add_up_but_only_one_of_each_kind_is_used() -> None:
     assert (wrong.copies("sent"), wrong.copies("delivered")) == (3, 1)
     assert (wrong.drops("read"), wrong.drops("sent")) == (True, False)
     assert wrong.early_status == EarlyStatus()
+    assert wrong.fail_status == FailStatus(code=131026)
     assert faults.for_webhooks(SEND).copies("delivered") == 9
     assert faults.for_call(SEND) is None
 
@@ -139,8 +141,31 @@ def test_shuffle_never_gives_the_right_order_and_is_repeatable() -> None:
         {"fault": "hang", "probability": 2},
         {"fault": "hang", "match": {"number": "111"}},
         {"fault": "hang", "when": "now"},
+        {"fault": "fail_status"},
+        {"fault": {"kind": "hang", "point": "before_read"}},
+        {"fault": {"kind": "reset", "point": "before_read"}, "match": {"to": "919"}},
+        {"fault": {"kind": "reset", "point": "before_read"}, "match": {"opaque": "m1"}},
     ],
 )
 def test_a_rule_that_makes_no_sense_is_refused(rule: Any) -> None:
     with pytest.raises(msgspec.ValidationError):
         read_rules(rule)
+
+
+def test_a_reset_before_the_body_is_read_is_asked_for_by_the_head_alone() -> None:
+    unread = {"kind": "reset", "point": "before_read"}
+    faults = faults_of({"fault": unread, "match": {"phone_number_id": "111"}, "times": 1})
+    head = Subject(phone_number_id="111", token="EAAG-1", path="/v26.0/111/messages")
+    other = Subject(phone_number_id="222", token="EAAG-1", path="/v26.0/222/messages")
+
+    assert faults.any_before_read
+    assert faults.for_call(SEND) is None
+    assert [faults.before_read(one) for one in (other, head, head)] == [False, True, False]
+    faults.clear()
+    assert not faults.any_before_read
+
+
+def test_a_page_names_its_status_unless_another_body_is_given() -> None:
+    assert "<title>403 Forbidden</title>" in Http(status=403).text
+    assert "<title>599 Error</title>" in Http(status=599).text
+    assert Http(status=502, body="").text == ""

@@ -1,5 +1,7 @@
 import json
+from typing import Any
 
+from graphsim.identifiers import user_id_of
 from graphsim.payloads import envelope, inbound_change, meta_json, signature, status_change
 
 
@@ -34,16 +36,7 @@ def test_changes_of_one_waba_share_an_entry() -> None:
 
 
 def test_a_status_has_strings_where_meta_has_them() -> None:
-    change = status_change(
-        phone_number_id="111",
-        wamid="wamid.A",
-        status="sent",
-        timestamp=1_700_000_000,
-        wa_id="919012345678",
-        user_id=None,
-        opaque="m1",
-        conversation_id="c" * 32,
-    )
+    change = status_of_a_send(status="sent", opaque="m1", conversation_id="c" * 32)
 
     assert change["field"] == "messages"
     assert change["value"]["metadata"]["phone_number_id"] == "111"
@@ -54,18 +47,45 @@ def test_a_status_has_strings_where_meta_has_them() -> None:
     assert status["pricing"]["pricing_model"] == "PMP"
 
 
-def test_a_status_without_opaque_id_price_or_number_leaves_them_out() -> None:
-    change = status_change(
-        phone_number_id="111",
-        wamid="wamid.A",
-        status="delivered",
-        timestamp=1,
-        wa_id=None,
-        user_id="CC.abc",
-        opaque=None,
-        conversation_id=None,
-    )
+def status_of_a_send(**changes: Any) -> dict[str, Any]:
+    """The change with a status of a message to a phone number."""
+    given: dict[str, Any] = {
+        "phone_number_id": "111",
+        "wamid": "wamid.A",
+        "status": "delivered",
+        "timestamp": 1_700_000_000,
+        "wa_id": "919012345678",
+        "user_id": None,
+        "opaque": None,
+        "conversation_id": None,
+    }
+    return status_change(**given | changes)
 
+
+def test_a_status_names_the_recipient_in_both_ways_and_as_a_contact() -> None:
+    value = status_of_a_send()["value"]
+    user_id = user_id_of("111", "919012345678")
+    [status] = value["statuses"]
+    assert (status["recipient_id"], status["recipient_user_id"]) == ("919012345678", user_id)
+    assert value["contacts"] == [{"wa_id": "919012345678", "user_id": user_id}]
+
+
+def test_a_failed_status_has_its_error_no_contacts_and_only_the_name_that_was_sent_to() -> None:
+    error = {"code": 131026}
+    by_phone = status_of_a_send(status="failed", error=error)["value"]
+    by_user_id = status_of_a_send(status="failed", error=error, wa_id=None, user_id="CC.a")["value"]
+    assert "contacts" not in by_phone
+    assert "contacts" not in by_user_id
+    [one], [other] = by_phone["statuses"], by_user_id["statuses"]
+    assert one["errors"] == [error]
+    assert ("recipient_id" in one, "recipient_user_id" in one) == (True, False)
+    assert ("recipient_id" in other, other["recipient_user_id"]) == (False, "CC.a")
+
+
+def test_a_status_without_opaque_id_price_or_number_leaves_them_out() -> None:
+    change = status_of_a_send(timestamp=1, wa_id=None, user_id="CC.abc")
+
+    assert change["value"]["contacts"] == [{"user_id": "CC.abc"}]
     [status] = change["value"]["statuses"]
     assert status == {
         "id": "wamid.A",
@@ -78,7 +98,8 @@ def test_a_status_without_opaque_id_price_or_number_leaves_them_out() -> None:
 def test_an_inbound_message_brings_its_contact_but_a_system_message_does_not() -> None:
     message = {"from": "919", "id": "wamid.B", "type": "text", "text": {"body": "hi"}}
     value = inbound_change(phone_number_id="111", name="Asha", message=message)["value"]
-    assert value["contacts"] == [{"profile": {"name": "Asha"}, "wa_id": "919"}]
+    known = {"wa_id": "919", "user_id": user_id_of("111", "919")}
+    assert value["contacts"] == [{"profile": {"name": "Asha"}, **known}]
     assert value["messages"] == [message]
 
     system = {"from": "919", "type": "system"}

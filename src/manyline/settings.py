@@ -11,6 +11,7 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -62,6 +63,13 @@ class Settings(BaseSettings):
     """How long a starting process keeps trying to reach MongoDB and Redis."""
 
     graph_base_url: str = "https://graph.facebook.com"
+    graph_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = (
+        "graph.facebook.com",
+        "127.0.0.1",
+        "::1",
+        "localhost",
+    )
+    """Hosts that GRAPH_BASE_URL may name, comma-separated: they see every tenant's token."""
     whatsapp_api_version: Annotated[str, Field(pattern=r"^v\d{1,3}\.\d$")] = "v26.0"
 
     message_expiry_seconds: Seconds = 24 * 3600.0
@@ -69,6 +77,8 @@ class Settings(BaseSettings):
     call_deadline_seconds: Annotated[float, Field(gt=0, le=60)] = 15.0
     lease_seconds: Seconds = 30.0
     """A claimed message whose worker has not settled it by then is in doubt."""
+    in_doubt_wait_seconds: Seconds = 120.0
+    """How long a message in doubt waits for a status before a tenant's `resend` policy acts."""
     relay_interval_seconds: Seconds = 5.0
     retry_base_seconds: Seconds = 1.0
     """First wait after a Graph error that asks for backoff; doubles each time, with jitter."""
@@ -95,9 +105,43 @@ class Settings(BaseSettings):
     @field_validator("graph_base_url")
     @classmethod
     def _plain_base_url(cls, value: str) -> str:
-        if not re.match(r"^https?://[^/?#\s]+(/[^?#\s]*)?$", value):
+        if not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", value) or not _has_host(value):
             raise ValueError("must look like https://host or http://host:port")
         return value.rstrip("/")
+
+    @field_validator("graph_allowed_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        if isinstance(value, str):
+            parts = (part.strip().lower() for part in value.split(","))
+            return tuple(part.removeprefix("[").removesuffix("]") for part in parts if part)
+        return value
+
+    @field_validator("graph_allowed_hosts")
+    @classmethod
+    def _plain_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or not all(_is_plain_host(host) for host in value):
+            raise ValueError(
+                "must be hosts separated by commas, each without scheme, port or path, such as"
+                " graph.facebook.com,127.0.0.1"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _graph_is_where_it_may_be(self) -> Self:
+        host = urlsplit(self.graph_base_url).hostname or ""
+        if host not in self.graph_allowed_hosts:
+            raise ValueError(
+                f"GRAPH_BASE_URL names the host {host}, which GRAPH_ALLOWED_HOSTS does not list;"
+                " every tenant's token would go there. Correct it, or add the host to"
+                " GRAPH_ALLOWED_HOSTS if it may see them"
+            )
+        if self.graph_base_url.startswith("http://") and not _is_loopback(host):
+            raise ValueError(
+                f"GRAPH_BASE_URL would send tenants' tokens to {host} without encryption; use"
+                " https (plain http is for this machine only)"
+            )
+        return self
 
     @model_validator(mode="after")
     def _lease_outlives_call(self) -> Self:
@@ -169,6 +213,24 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _has_host(url: str) -> bool:
+    """Whether a host and, where one is given, a port can be read out of a URL."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _is_plain_host(text: str) -> bool:
+    """A host name or an IP address, alone."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", text) is not None
+    return True
 
 
 def _explain(error: ValidationError) -> str:

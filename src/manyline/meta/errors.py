@@ -1,6 +1,7 @@
 """Errors that Graph answers with, as records.
 
-Key on `code`, never on the HTTP status: Meta reuses statuses across unlike errors.
+Key on `code`, never on the HTTP status: Meta reuses statuses across unlike errors. What a code
+means is in `catalogue`.
 """
 
 from dataclasses import dataclass
@@ -16,14 +17,17 @@ class GraphError:
     title: str
     details: str | None = None
     fbtrace_id: str | None = None
+    is_transient: bool = False
+    """Graph itself says that the same call may succeed later."""
+    error_subcode: int | None = None
 
 
 def graph_error(status: int, error: object) -> GraphError | None:
     """The Graph error in an answer's `error` member; None when it holds none."""
     if not isinstance(error, dict):
         return None
-    code = error.get("code")
-    if isinstance(code, bool) or not isinstance(code, int) or not 0 <= code < 2**31:
+    code = _number(error.get("code"))
+    if code is None:
         return None
     data = error.get("error_data")
     details = data.get("details") if isinstance(data, dict) else None
@@ -33,7 +37,16 @@ def graph_error(status: int, error: object) -> GraphError | None:
         title=_short(error.get("message")) or f"error {code}",
         details=_short(details),
         fbtrace_id=_short(error.get("fbtrace_id")),
+        is_transient=error.get("is_transient") is True,
+        error_subcode=_number(error.get("error_subcode")),
     )
+
+
+def _number(value: object) -> int | None:
+    """A code as any store takes it, or None."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
+        return None
+    return value
 
 
 def _short(text: object) -> str | None:

@@ -1,90 +1,127 @@
-"""Rates per number, kept in Redis so that any number of workers share them.
+"""Slots per number and per pair of number and recipient: shared through Redis, local without it.
 
-GCRA: one stored time per number, the theoretical arrival of its next message. A slot is free
-while that time is at most the burst ahead of now; Redis' own clock counts. Nothing polls: a
-refusal says how long until slots are free again.
+Nothing polls: a refusal says how long until slots are free again. A slot that was granted and not
+used is lost, and so is one whose answer did not arrive: never more than the rate, rather less.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
 
+import msgspec
+import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from manyline.base.errors import ManylineError
+from manyline.limits.local import LocalBuckets
+from manyline.limits.models import SECOND, Reserved, Wanted, all_granted
+from manyline.limits.scripts import RESERVE, SLOW_DOWN, Script
 
-BURST_SECONDS = 0.25
-# The fewest slots worth coming back for; at 80 a second this is a tenth of a second of waiting.
-WORTHWHILE_SECONDS = 0.1
-KEY_PREFIX = "manyline:rate:"
+__all__ = ["Buckets", "Reserved", "Wanted"]
 
-# KEYS[1] the bucket; ARGV: slots wanted, microseconds per slot, burst in microseconds.
-# Answers slots granted, and microseconds until the next one is free.
-RESERVE = """
-local now = redis.call('TIME')
-now = now[1] * 1000000 + now[2]
-local wanted, interval, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local arrival = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
-local granted = math.min(wanted, math.max(0, math.floor((now + burst - arrival) / interval)))
-if granted > 0 then
-  arrival = arrival + granted * interval
-  redis.call('SET', KEYS[1], string.format('%.0f', arrival), 'PX',
-             math.ceil((arrival - now) / 1000) + 1000)
-end
-return {granted, math.max(0, math.ceil(arrival + interval - burst - now))}
-"""
+ASK_AGAIN_SECONDS = 2.0
+"""A Redis that hangs costs whoever asks it a whole timeout: one asker per so many seconds."""
+
+log = structlog.get_logger(__name__)
 
 
-class LimitsUnavailableError(ManylineError):
-    """Redis did not answer, so no slot could be reserved; nothing may be sent without one."""
+class Buckets:
+    """Reserves slots by number, in one round trip for all numbers of a job."""
 
-    code = "limits_unavailable"
-    retryable = True
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        local: LocalBuckets | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`redis`: a quick client, whose timeouts bound how long the first failure takes.
 
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Slots asked for, and the number's rate per second."""
-
-    slots: int
-    per_second: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reserved:
-    """Slots granted now, and after how many seconds asking again is worth it."""
-
-    slots: int
-    retry_after: float
-
-
-class NumberBuckets:
-    """Reserves slots for numbers; one round trip for all numbers of a job."""
-
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-        self._reserve = redis.register_script(RESERVE)
+        `local`: what answers while Redis does not.
+        """
+        self._reserve = Script(redis, RESERVE)
+        self._slow_down = Script(redis, SLOW_DOWN)
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._local = local if local is not None else LocalBuckets()
+        self._monotonic = monotonic
+        # None while Redis answers.
+        self._ask_again_at: float | None = None
 
     async def reserve(self, wanted: Mapping[str, Wanted]) -> dict[str, Reserved]:
-        """Reserve up to the wanted slots of each number; raises `LimitsUnavailableError`."""
-        numbers = list(wanted)
+        """A slot of the number and of the pair for each recipient, of both or of neither.
+
+        `wanted`: by phone number id, at least one. Never raises for want of Redis: then the local
+        bucket answers.
+        """
+        if not self._may_ask():
+            return await self._local.reserve(wanted)
+        question = [
+            (number, ask.per_second, list(ask.recipients)) for number, ask in wanted.items()
+        ]
+        probing = self._ask_again_at is not None
         try:
-            pipeline = self._redis.pipeline(transaction=False)
-            for number in numbers:
-                ask = wanted[number]
-                interval = max(1, 1_000_000 // ask.per_second)
-                burst = max(interval, int(BURST_SECONDS * 1_000_000))
-                await self._reserve(
-                    keys=[KEY_PREFIX + number], args=[ask.slots, interval, burst], client=pipeline
-                )
-            answers = await pipeline.execute()
-        except RedisError as error:
-            raise LimitsUnavailableError(
-                f"Redis did not reserve a slot ({type(error).__name__})"
-            ) from None
-        return {
-            number: Reserved(
-                slots=int(granted), retry_after=max(wait / 1_000_000, WORTHWHILE_SECONDS)
+            answer = await self._reserve.run(self._encode(question))
+        except (RedisError, OSError) as error:
+            self._lost(error)
+            return await self._local.reserve(wanted)
+        if probing:
+            self._found()
+        if answer == 0:
+            return {number: all_granted(len(ask.recipients)) for number, ask in wanted.items()}
+        return _parse(wanted, answer)
+
+    async def slow_down(self, number: str) -> None:
+        """Meta said 130429: halve the number's rate for all workers, and pause it for a second.
+
+        Counts once a second, however many of the calls in flight are refused; down to a sixteenth.
+        The rate doubles every 30 s until it is whole again.
+        """
+        if not self._may_ask():
+            await self._local.slow_down(number)
+            return
+        probing = self._ask_again_at is not None
+        try:
+            await self._slow_down.run(number)
+        except (RedisError, OSError) as error:
+            self._lost(error)
+            await self._local.slow_down(number)
+            return
+        if probing:
+            self._found()
+
+    def _may_ask(self) -> bool:
+        """Whether this caller asks Redis; while it is lost, one caller at a time may."""
+        if self._ask_again_at is None:
+            return True
+        now = self._monotonic()
+        if now < self._ask_again_at:
+            return False
+        self._ask_again_at = now + ASK_AGAIN_SECONDS
+        return True
+
+    def _lost(self, error: Exception) -> None:
+        if self._ask_again_at is None:
+            self._local.start_empty()
+            log.warning(
+                "limits.redis_lost",
+                error=type(error).__name__,
+                meaning="each worker sends at a quarter of its numbers' rates until Redis answers",
+                fix="see whether Redis is up, reachable, writable and has memory left",
             )
-            for number, (granted, wait) in zip(numbers, answers, strict=True)
-        }
+        self._ask_again_at = self._monotonic() + ASK_AGAIN_SECONDS
+
+    def _found(self) -> None:
+        if self._ask_again_at is not None:
+            log.info("limits.redis_back", meaning="rates are shared by all workers again")
+        self._ask_again_at = None
+
+
+def _parse(wanted: Mapping[str, Wanted], answer: Sequence[int]) -> dict[str, Reserved]:
+    """The script's flat answer, number by number in the order of the question."""
+    reserved: dict[str, Reserved] = {}
+    at = 0
+    for number, ask in wanted.items():
+        retry, end = answer[at], at + 1 + len(ask.recipients)
+        waits = [wait / SECOND if wait >= 0 else None for wait in answer[at + 1 : end]]
+        reserved[number] = Reserved(waits, retry / SECOND)
+        at = end
+    return reserved

@@ -31,7 +31,8 @@ from manyline.entry.api.app import build_app
 from manyline.entry.worker import process
 from manyline.infra.embedded import EmbeddedServers
 from manyline.infra.mongo import Mongo, open_mongo
-from manyline.runtime import WorkerRuntime, open_api, open_worker
+from manyline.runtime.api import open_api
+from manyline.runtime.worker import WorkerRuntime, open_worker
 from manyline.settings import Settings
 
 APP_SECRET = "an-app-secret"

@@ -88,6 +88,17 @@ class ConversationRepository:
             raced = [updates[index] for index in duplicate_keys(error)]
             await self._conversations.bulk_write(raced, ordered=False)
 
+    async def windows(self, conversation_ids: Sequence[ObjectId]) -> dict[ObjectId, datetime]:
+        """Until when these conversations' 24-hour windows are, or were, open; of any tenants.
+
+        One whose customer never wrote has no window that is known, and is left out.
+        """
+        # all tenants: each id is the customer's own, found under its tenant, as in `_move_on`.
+        query = {"_id": {"$in": list(conversation_ids)}, "windowExpiresAt": {"$exists": True}}
+        with store_errors():
+            found = self._conversations.find(query, {"windowExpiresAt": True})
+            return {each["_id"]: each["windowExpiresAt"] async for each in found}
+
     async def get(self, tenant_id: ObjectId, conversation_id: ObjectId) -> Conversation:
         """One conversation of a tenant; raises `ConversationNotFoundError`."""
         query = {"tenantId": tenant_id, "_id": conversation_id}

@@ -84,6 +84,12 @@ class CustomerRepository:
             with store_errors():
                 await self._customers.bulk_write(updates, ordered=False)
 
+    async def opt_out(self, tenant_id: ObjectId, customer_id: ObjectId, *, at: datetime) -> None:
+        """Note that a customer wants no marketing messages; the first time counts."""
+        query = {"_id": customer_id, "tenantId": tenant_id, "optedOutAt": {"$exists": False}}
+        with store_errors():
+            await self._customers.update_one(query, {"$set": {"optedOutAt": at}})
+
     async def list_page(
         self, tenant_id: ObjectId, *, limit: int, cursor: str | None
     ) -> Page[Customer]:

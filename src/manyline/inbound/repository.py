@@ -162,12 +162,18 @@ class QuarantineRepository:
 
 
 def _named(change: StatusChange) -> Document:
-    """The message that a change speaks of: by our id alone, or by the wamid alone."""
+    """The message that a change speaks of: by our id alone, or by the wamid alone.
+
+    A late `sent` or `failed` for the wamid of an earlier round says nothing of a message that was
+    replayed since; a `delivered` or `read` does: the customer has it.
+    """
     query: Document = {"tenantId": change.tenant_id, "direction": Direction.OUT.value}
     if change.message_id is not None:
         query["_id"] = change.message_id
     else:
         query["waMessageId"] = change.wamid
+    if RANK[change.status] <= RANK[MessageStatus.FAILED]:
+        query["earlierWamids"] = {"$ne": change.wamid}
     return query
 
 
@@ -175,14 +181,15 @@ def _raised(change: StatusChange, *, with_wamid: bool = True) -> list[Document]:
     """Take the status over if it ranks higher; keep each status' own time in any case.
 
     Any status says that Graph took the message, so it leaves the outbox. A `failed` counts only
-    for the wamid that the message goes by: a late one for an earlier send changes nothing.
+    for the wamid that the message goes by, and leaves its lease: the call itself may still be
+    under way.
     """
     rank = RANK[change.status]
+    failed = change.status is MessageStatus.FAILED
     counts: Any = {"$gt": [rank, "$statusRank"]}
-    if change.status is MessageStatus.FAILED:
+    if failed:
         own_wamid = {"$eq": [{"$ifNull": ["$waMessageId", change.wamid]}, change.wamid]}
         counts = {"$and": [counts, own_wamid]}
-
     ends_attempt = {"$and": [counts, {"$eq": ["$status", MessageStatus.SENDING.value]}]}
 
     def if_counts(new: object, old: str) -> Document:
@@ -196,17 +203,17 @@ def _raised(change: StatusChange, *, with_wamid: bool = True) -> list[Document]:
         "statusRank": if_counts(rank, "$statusRank"),
         at: {"$min": [f"${at}", told_at]},
         "dueAt": if_counts("$$REMOVE", "$dueAt"),
-        "lease": if_counts("$$REMOVE", "$lease"),
+        "parkedUntil": if_counts("$$REMOVE", "$parkedUntil"),
         "behind": if_counts("$$REMOVE", "$behind"),
+        "troubleAt": if_counts(told_at if failed else "$$REMOVE", "$troubleAt"),
+        "error": if_counts({"$literal": change.error} if failed else "$$REMOVE", "$error"),
         # The answer of the send itself, when it comes later, will find the message settled.
         "attempts": {"$add": ["$attempts", {"$cond": [ends_attempt, 1, 0]}]},
     }
+    if not failed:
+        fields["lease"] = if_counts("$$REMOVE", "$lease")
     if with_wamid:
         fields["waMessageId"] = {"$ifNull": ["$waMessageId", change.wamid]}
-    if change.status is MessageStatus.FAILED:
-        fields["error"] = if_counts({"$literal": change.error}, "$error")
-    else:
-        fields["error"] = if_counts("$$REMOVE", "$error")
     if change.pricing is not None:
         fields["pricing"] = {"$literal": change.pricing}
     return [{"$set": fields}]

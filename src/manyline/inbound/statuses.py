@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from manyline.base.clock import Clock
+from manyline.inbound.aftermath import Aftermath
 from manyline.inbound.models import StatusChange
 from manyline.inbound.repository import ParkedStatusRepository, StatusRepository
+from manyline.messages.states import MessageStatus
 from manyline.observability.metrics import InboundMetrics
 
 TRY_AGAIN_AFTER = timedelta(seconds=30)
@@ -20,11 +22,13 @@ class StatusBoard:
         *,
         statuses: StatusRepository,
         parked: ParkedStatusRepository,
+        aftermath: Aftermath,
         clock: Clock,
         metrics: InboundMetrics,
     ) -> None:
         self._statuses = statuses
         self._parked = parked
+        self._aftermath = aftermath
         self._clock = clock
         self._metrics = metrics
 
@@ -34,6 +38,9 @@ class StatusBoard:
         if unmatched:
             self._metrics.parked.inc(len(unmatched))
             await self._parked.park(unmatched, now=self._clock.now())
+        for change in changes:
+            if change.status is MessageStatus.FAILED:
+                await self._aftermath.of(change)
 
     async def retry_parked(self) -> int:
         """One round over parked statuses; answers how many found their message."""

@@ -1,5 +1,6 @@
 """Messages as MongoDB keeps them, and back."""
 
+from datetime import datetime
 from typing import Any
 
 from bson import Timestamp
@@ -61,7 +62,6 @@ def _common(message: NewInbound | NewOutbound, direction: Direction) -> Document
 
 
 def message_from(document: Document) -> Message:
-    outgoing = document["direction"] == Direction.OUT
     return Message(
         id=document["_id"],
         tenant_id=document["tenantId"],
@@ -80,11 +80,16 @@ def message_from(document: Document) -> Message:
         idempotency_key=document.get("idempotencyKey"),
         request_hash=document.get("requestHash"),
         attempts=document.get("attempts", 0),
-        next_attempt_at=document.get("dueAt") if outgoing and _is_queued(document) else None,
+        next_attempt_at=_next_attempt_at(document),
         error=document.get("error"),
         pricing=document.get("pricing"),
+        history=tuple(document.get("history", ())),
+        behind=document.get("behind", False),
+        parked_until=document.get("parkedUntil"),
     )
 
 
-def _is_queued(document: dict[str, Any]) -> bool:
-    return bool(document["status"] == MessageStatus.QUEUED)
+def _next_attempt_at(document: Document) -> datetime | None:
+    if document["status"] != MessageStatus.QUEUED:
+        return None
+    return document.get("dueAt") or document.get("parkedUntil")

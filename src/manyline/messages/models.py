@@ -1,5 +1,6 @@
 """Messages, both ways. The document of an outgoing one is the outbox: it is never lost."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -39,6 +40,12 @@ class Message:
     next_attempt_at: datetime | None = None
     error: dict[str, Any] | None = None
     pricing: dict[str, Any] | None = None
+    history: Sequence[dict[str, Any]] = ()
+    """What happened besides plain success, oldest first; see `sending.transitions`."""
+    behind: bool = False
+    """Parked behind an earlier message to the same recipient."""
+    parked_until: datetime | None = None
+    """Meta asked for a long wait; until then others go ahead of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,14 @@ class Pending:
     created_at: datetime
     behind: bool = False
     """Parked behind an earlier message to the same recipient."""
+    attempts_before: int = 0
+    """Attempts made before somebody replayed it; they do not count against this round."""
+    pair_waits: int = 0
+    """How often Meta asked it to wait for its recipient's sake."""
+    unreached: int = 0
+    """How often a call of it did not get to Graph."""
+    expires_at: datetime | None = None
+    """Until when it may be sent, where that is not simply an age."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel, ReadPreference
 from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
 from pymongo.read_concern import ReadConcern
 
-from manyline.base.paging import Page, decode_cursor, encode_cursor
+from manyline.base.paging import BadCursorError, Page, decode_cursor, encode_cursor
 from manyline.infra.mongo import (
     DUPLICATE_KEY,
     MAJORITY_TIMEOUT_MS,
@@ -31,9 +31,11 @@ from manyline.messages.models import (
     MessageNotFoundError,
 )
 from manyline.messages.states import Direction
+from manyline.messages.troubles import Troubles
 
 COLLECTION = "messages"
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # Before any message; a Timestamp begins at 1970.
 
 # Codes that say the document itself is at fault; any other failure is the store's, and passes.
@@ -42,8 +44,8 @@ MOST_UNREAD = 100
 """Nobody reads a larger number than "99+" on a badge."""
 ABOUT = timedelta(seconds=5)
 
-# `dueAt` exists only while an outgoing message is unsettled, so the last two stay small however
-# many messages are kept.
+# `dueAt`, `parkedUntil` and `troubleAt` exist only while an outgoing message waits, waits long, or
+# needs a person, so the last four stay small however many messages are kept.
 INDEXES = [
     IndexModel(
         [("tenantId", ASCENDING), ("waMessageId", ASCENDING)],
@@ -75,6 +77,22 @@ INDEXES = [
         [("tenantId", ASCENDING), ("status", ASCENDING), ("dueAt", ASCENDING)],
         name="due",
         partialFilterExpression={"dueAt": {"$exists": True}},
+    ),
+    IndexModel(
+        [("tenantId", ASCENDING), ("parkedUntil", ASCENDING)],
+        name="parked",
+        partialFilterExpression={"parkedUntil": {"$exists": True}},
+    ),
+    IndexModel(
+        [
+            ("tenantId", ASCENDING),
+            ("status", ASCENDING),
+            ("troubleAt", DESCENDING),
+            ("_id", DESCENDING),
+            ("error.code", ASCENDING),
+        ],
+        name="trouble",
+        partialFilterExpression={"troubleAt": {"$exists": True}},
     ),
 ]
 
@@ -120,6 +138,14 @@ class MessageRepository:
             document = await self._messages.find_one({"tenantId": tenant_id, "_id": message_id})
         if document is None:
             raise MessageNotFoundError("this tenant has no message with this id")
+        return message_from(document)
+
+    async def by_wamid(self, tenant_id: ObjectId, wamid: str) -> Message:
+        """One message of a tenant by Meta's id; raises `MessageNotFoundError`."""
+        with store_errors():
+            document = await self._messages.find_one({"tenantId": tenant_id, "waMessageId": wamid})
+        if document is None:
+            raise MessageNotFoundError("this tenant has no message with this wamid")
         return message_from(document)
 
     async def find_by_key(self, tenant_id: ObjectId, idempotency_key: str) -> Message | None:
@@ -198,6 +224,25 @@ class MessageRepository:
         next_cursor = _cursor(documents[-1]["seq"]) if more else None
         return Page([message_from(document) for document in documents], next_cursor)
 
+    async def list_troubles(
+        self, tenant_id: ObjectId, wanted: Troubles, *, limit: int, cursor: str | None
+    ) -> Page[Message]:
+        """A tenant's dead letters or doubts, the newest trouble first."""
+        query: Document = {"tenantId": tenant_id, **wanted.conditions()}
+        if cursor:
+            began, message_id = _trouble_position(cursor)
+            query["troubleAt"]["$lte"] = began
+            # Many have failed in the same millisecond: ids order those.
+            query["$or"] = [{"troubleAt": {"$lt": began}}, {"_id": {"$lt": message_id}}]
+        with store_errors():
+            newest = self._messages.find(query, hint="trouble")
+            ordered = newest.sort([("troubleAt", DESCENDING), ("_id", DESCENDING)])
+            documents = [document async for document in ordered.limit(limit + 1)]
+        more = len(documents) > limit
+        documents = documents[:limit]
+        next_cursor = _trouble_cursor(documents[-1]) if more else None
+        return Page([message_from(document) for document in documents], next_cursor)
+
 
 def _outcomes(error: BulkWriteError, count: int) -> list[Inserted]:
     details = error.details or {}
@@ -226,3 +271,19 @@ def _cursor(position: Timestamp) -> str:
 def _position(cursor: str) -> Timestamp:
     raw = decode_cursor(cursor, size=8)
     return Timestamp(int.from_bytes(raw[:4]), int.from_bytes(raw[4:]))
+
+
+def _trouble_cursor(last: Document) -> str:
+    began = (last["troubleAt"] - EPOCH) // timedelta(milliseconds=1)
+    return encode_cursor(began.to_bytes(8) + last["_id"].binary)
+
+
+def _trouble_position(cursor: str) -> tuple[datetime, ObjectId]:
+    raw = decode_cursor(cursor, size=20)
+    try:
+        began = EPOCH + timedelta(milliseconds=int.from_bytes(raw[:8]))
+    except OverflowError:
+        raise BadCursorError(
+            "this cursor is not one of ours; ask for the list without a cursor"
+        ) from None
+    return began, ObjectId(raw[8:])

@@ -8,16 +8,18 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 from bson import ObjectId
 
 from manyline.base.batching import GroupCommit
 from manyline.base.clock import Clock
-from manyline.base.errors import StoreUnavailableError
+from manyline.base.errors import ManylineError, StoreUnavailableError
 from manyline.base.ids import new_token
 from manyline.conversations.models import Turn
 from manyline.conversations.repository import ConversationRepository
+from manyline.conversations.windows import Windows
 from manyline.customers.models import Sighting, identity_of
 from manyline.customers.service import CustomerService, People
 from manyline.messages.documents import outbound_document
@@ -25,10 +27,11 @@ from manyline.messages.models import AUTO_REPLY_PREFIX, Inserted, Message, NewOu
 from manyline.messages.repository import MessageRepository
 from manyline.meta import phone
 from manyline.meta.payloads import text_content
-from manyline.sending.models import (
+from manyline.sending.refusals import (
     BadRecipientError,
     IdempotencyConflictError,
     ReservedKeyError,
+    WindowClosedError,
 )
 from manyline.sending.wakes import Wakes
 from manyline.tenants.models import Tenant, TenantNotActiveError, TenantStatus
@@ -62,7 +65,12 @@ class _Order:
     recipient: str
     text: str
     key: str
+    key_given: bool
     request_hash: str
+
+
+# The new message's id, or why there is none; an earlier answer to the key goes before that.
+_Outcome = ObjectId | ManylineError
 
 
 class Acceptor:
@@ -73,46 +81,71 @@ class Acceptor:
         *,
         customers: CustomerService,
         conversations: ConversationRepository,
+        windows: Windows,
         messages: MessageRepository,
         wakes: Wakes,
         clock: Clock,
     ) -> None:
         self._customers = customers
         self._conversations = conversations
+        self._windows = windows
         self._messages = messages
         self._wakes = wakes
         self._clock = clock
-        self._group = GroupCommit[_Order, "ObjectId | None"](self._flush)
+        self._group = GroupCommit[_Order, _Outcome](self._flush)
 
     async def accept(self, tenant: Tenant, send: SendText) -> AcceptedSend:
         """Put a message into the outbox, or find the one that this key put there before.
 
         Raises `TenantNotActiveError`, `BadRecipientError`, `ReservedKeyError`,
-        `IdempotencyConflictError`, `OverloadedError` and `StoreUnavailableError`.
+        `IdempotencyConflictError`, `WindowClosedError`, `OverloadedError` and
+        `StoreUnavailableError`.
         """
         order = _checked(tenant, send)
         if tenant.status is not TenantStatus.ACTIVE:
-            return await self._answered_while_active(order, given=send.idempotency_key is not None)
-        [inserted] = await self._group.submit([order])
-        if inserted is not None:
-            self._wakes.wake([(str(inserted), tenant.phone_number_id)])
-            return AcceptedSend(message_id=inserted, idempotency_key=order.key)
-        return await self._answered_before(order)
+            return await self._answered_before(order, otherwise=_not_active(tenant))
+        [outcome] = await self._group.submit([order])
+        if not isinstance(outcome, ObjectId):
+            return await self._answered_before(order, otherwise=outcome)
+        self._wakes.wake([(str(outcome), tenant.phone_number_id)])
+        return AcceptedSend(message_id=outcome, idempotency_key=order.key)
 
     async def drained(self) -> None:
         """Wait until everything handed in is stored."""
         await self._group.drained()
 
-    async def _flush(self, orders: Sequence[_Order]) -> list[ObjectId | None]:
-        """Store a batch; per order the new message's id, or None where its key was taken."""
+    async def _flush(self, orders: Sequence[_Order]) -> list[_Outcome]:
+        """Store a batch, but for what would stand outside its recipient's window."""
         people = await self._customers.resolve(_sighting(order) for order in orders)
+        conversations = [people.ids[order.tenant.id, _identity(order)] for order in orders]
+        closed = await self._closed_windows(orders, conversations, people)
         made = [
-            self._outbound(order, people.ids[order.tenant.id, _identity(order)]) for order in orders
+            self._outbound(order, conversation)
+            for order, conversation in zip(orders, conversations, strict=True)
+            if conversation not in closed
         ]
+        stored = iter(await self._store(made, people))
+        return [
+            WindowClosedError(closed[conversation]) if conversation in closed else next(stored)
+            for conversation in conversations
+        ]
+
+    async def _closed_windows(
+        self, orders: Sequence[_Order], conversations: Sequence[ObjectId], people: People
+    ) -> dict[ObjectId, datetime]:
+        """Which conversations' windows are known and past; nobody else's refuses."""
+        asked = {
+            conversation
+            for order, conversation in zip(orders, conversations, strict=True)
+            if order.tenant.settings.check_window and conversation not in people.first_met
+        }
+        return await self._windows.closed(asked)
+
+    async def _store(self, made: Sequence[NewOutbound], people: People) -> list[_Outcome]:
         inserted = await self._messages.insert([outbound_document(message) for message in made])
         new = [message for message, outcome in zip(made, inserted, strict=True) if outcome.new]
         await self._note_turns(new, people)
-        return [_new_id(m, outcome) for m, outcome in zip(made, inserted, strict=True)]
+        return [_outcome(m, outcome) for m, outcome in zip(made, inserted, strict=True)]
 
     async def _note_turns(self, new: Sequence[NewOutbound], people: People) -> None:
         """The messages are accepted by now: a list that lags behind must not undo that."""
@@ -138,19 +171,13 @@ class Acceptor:
             request_hash=order.request_hash,
         )
 
-    async def _answered_while_active(self, order: _Order, *, given: bool) -> AcceptedSend:
-        """A tenant that is not active takes nothing new, but a repeated key keeps its answer."""
-        tenant = order.tenant
-        first = await self._messages.find_by_key(tenant.id, order.key) if given else None
-        if first is not None:
-            return _answer_again(order, first)
-        reason = f" ({tenant.paused_reason})" if tenant.paused_reason else ""
-        raise TenantNotActiveError(f"the tenant is {tenant.status}{reason} and takes no sends")
-
-    async def _answered_before(self, order: _Order) -> AcceptedSend:
-        first = await self._messages.find_by_key(order.tenant.id, order.key)
+    async def _answered_before(self, order: _Order, *, otherwise: ManylineError) -> AcceptedSend:
+        """A repeated key keeps its answer, whatever has changed since then."""
+        first = None
+        if order.key_given:
+            first = await self._messages.find_by_key(order.tenant.id, order.key)
         if first is None:
-            raise StoreUnavailableError("the message could not be stored; try again in a moment")
+            raise otherwise
         return _answer_again(order, first)
 
 
@@ -173,7 +200,7 @@ def _checked(tenant: Tenant, send: SendText) -> _Order:
     key = send.idempotency_key or new_token("key")
     if key.startswith(AUTO_REPLY_PREFIX):
         raise ReservedKeyError(
-            f"idempotency keys that begin with {AUTO_REPLY_PREFIX} are the product's own;"
+            f"idempotency_key: those that begin with {AUTO_REPLY_PREFIX} are the product's own;"
             " choose another"
         )
     asked = json.dumps({"to": recipient, "text": send.text}, sort_keys=True).encode()
@@ -182,6 +209,7 @@ def _checked(tenant: Tenant, send: SendText) -> _Order:
         recipient=recipient,
         text=send.text,
         key=key,
+        key_given=send.idempotency_key is not None,
         request_hash=hashlib.sha256(asked).hexdigest(),
     )
 
@@ -204,5 +232,12 @@ def _turn(message: NewOutbound) -> Turn:
     )
 
 
-def _new_id(message: NewOutbound, outcome: Inserted) -> ObjectId | None:
-    return message.id if outcome.new else None
+def _outcome(message: NewOutbound, outcome: Inserted) -> _Outcome:
+    if outcome.new:
+        return message.id
+    return StoreUnavailableError("the message could not be stored; try again in a moment")
+
+
+def _not_active(tenant: Tenant) -> TenantNotActiveError:
+    reason = f" ({tenant.paused_reason})" if tenant.paused_reason else ""
+    return TenantNotActiveError(f"the tenant is {tenant.status}{reason} and takes no sends")

@@ -3,42 +3,42 @@
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
 from manyline.base.clock import Clock
-from manyline.meta.errors import GraphError
-from manyline.meta.graph import Accepted, Answer, Departure, GraphClient, NotSent, Refused, Unknown
+from manyline.limits.buckets import Buckets
+from manyline.meta.catalogue import ErrorClass, row_of_error
+from manyline.meta.graph import (
+    Accepted,
+    Answer,
+    Credentials,
+    Departure,
+    GraphClient,
+    NotSent,
+    Refused,
+    Unknown,
+)
 from manyline.meta.payloads import send_request
 from manyline.meta.simulated import is_mock_token, simulated_answer
 from manyline.observability.failures import describe_failure
 from manyline.observability.metrics import SendingMetrics
+from manyline.sending.breakers import Breakers
+from manyline.sending.consequences import Consequences
 from manyline.sending.flight import Flight
+from manyline.sending.judgement import CallRules, app_wait, judge, unreached
 from manyline.sending.models import Claim, Failed, InDoubt, Requeued, Sent, Settlement
-from manyline.sending.retry import MAX_ATTEMPTS, Backoff
 from manyline.sending.settle import Settler
 from manyline.sending.tokens import Tokens
 from manyline.tenants.models import Tenant
 from manyline.vault.keyring import VaultError
 
 VAULT_WAIT = timedelta(minutes=1)
-LONGEST_UNREACHABLE_WAIT = 30.0
+LONGEST_HOLD = timedelta(hours=1)
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class CallRules:
-    """Times of a call: its deadline, and how old a message may be when it is sent."""
-
-    deadline: timedelta
-    expiry: timedelta
-    backoff: Backoff
-    mock_allowed: bool
-    """Whether `mock_` tokens are simulated; in production their messages fail instead."""
 
 
 class Calls:
@@ -51,6 +51,9 @@ class Calls:
         tokens: Tokens,
         settler: Settler,
         flight: Flight,
+        breakers: Breakers,
+        buckets: Buckets,
+        consequences: Consequences,
         rules: CallRules,
         clock: Clock,
         metrics: SendingMetrics,
@@ -59,11 +62,13 @@ class Calls:
         self._tokens = tokens
         self._settler = settler
         self._flight = flight
+        self._breakers = breakers
+        self._buckets = buckets
+        self._consequences = consequences
         self._rules = rules
         self._clock = clock
         self._metrics = metrics
         self._under_way: set[asyncio.Task[None]] = set()
-        self._unreachable: dict[str, int] = {}
 
     def launch(self, claim: Claim, tenant: Tenant) -> None:
         """Start the call of a claimed message, whose place in flight is already taken."""
@@ -73,7 +78,7 @@ class Calls:
         """Queue claims again that never were POSTed, as soon as the store can be told."""
         now = self._clock.now()
         for claim in claims:
-            unsent = Requeued(claim=claim, due_at=now, counts=False, error=None)
+            unsent = Requeued(claim=claim, at=now, due_at=now)
             self._start(self._settler.settle(unsent))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -105,27 +110,45 @@ class Calls:
             self._flight.landed(claim.message.phone_number_id)
 
     async def _settlement(self, claim: Claim, tenant: Tenant) -> Settlement:
-        """Make the call, unless it is too late for it, and judge the answer."""
+        """Make the call, unless there is none to make, and judge the answer."""
+        ready = await self._credentials(claim, tenant)
+        if not isinstance(ready, Credentials):
+            self._breakers.not_called(claim.message.phone_number_id)
+            return ready
+        answer = await self._call(claim, ready)
+        self._metrics.calls[type(answer).__name__].inc()
+        self._note(claim.message.phone_number_id, answer)
+        if isinstance(answer, Refused):
+            return await self._refused(claim, tenant, answer)
+        return _settled_by(claim, answer, self._clock.now())
+
+    async def _credentials(self, claim: Claim, tenant: Tenant) -> Credentials | Settlement:
+        """What the call is made with, or what becomes of a message that must not be called."""
         now = self._clock.now()
         if now > claim.expires_at - self._rules.deadline:
             # This worker was held up: a POST now could outlive the lease that allows it.
-            return Requeued(claim=claim, due_at=now, counts=False, error=None)
-        if now - claim.message.created_at > self._rules.expiry:
-            return Failed(claim=claim, at=now, error=_EXPIRED)
+            return Requeued(claim=claim, at=now, due_at=now)
+        if now > self._rules.expires_at(claim.message):
+            return Failed(claim=claim, at=now, error=_EXPIRED, counts=False)
         try:
-            token = await self._tokens.of(tenant)
+            credentials = await self._tokens.of(tenant)
         except VaultError as error:
-            # Told without its stack: the detail says all there is to know.
-            log.error("vault.token_not_opened", tenant_id=str(tenant.id), detail=error.detail)  # noqa: TRY400
-            problem = {"title": "the tenant's access token could not be opened"}
-            return Requeued(claim=claim, due_at=now + VAULT_WAIT, counts=False, error=problem)
-        if is_mock_token(token) and not self._rules.mock_allowed:
-            return Failed(claim=claim, at=now, error=_MOCK_REFUSED)
-        return self._judge(claim, await self._call(claim, token))
+            return self._unopened(claim, tenant, error)
+        if not is_mock_token(credentials.token):
+            return credentials
+        if self._rules.mock_allowed:
+            return Sent(claim=claim, wamid=simulated_answer().wamid, at=now)
+        return Failed(claim=claim, at=now, error=_MOCK_REFUSED, counts=False)
 
-    async def _call(self, claim: Claim, token: str) -> Answer:
-        if is_mock_token(token):
-            return simulated_answer()
+    def _unopened(self, claim: Claim, tenant: Tenant, error: VaultError) -> Settlement:
+        # Told without its stack: the detail says all there is to know.
+        log.error("vault.token_not_opened", tenant_id=str(tenant.id), detail=error.detail)
+        problem = {"title": "the tenant's access token could not be opened"}
+        self._breakers.hold(claim.message.phone_number_id, VAULT_WAIT.total_seconds())
+        now = self._clock.now()
+        return Requeued(claim=claim, at=now, due_at=now + VAULT_WAIT, error=problem)
+
+    async def _call(self, claim: Claim, credentials: Credentials) -> Answer:
         message = claim.message
         departure = Departure()
         started = time.perf_counter()
@@ -133,7 +156,7 @@ class Calls:
         try:
             return await self._graph.send_message(
                 phone_number_id=message.phone_number_id,
-                token=token,
+                credentials=credentials,
                 request=send_request(
                     to=message.recipient, content=message.content, message_id=str(message.id)
                 ),
@@ -148,44 +171,49 @@ class Calls:
             self._metrics.in_flight.dec()
             self._metrics.call_seconds.observe(time.perf_counter() - started)
 
-    def _judge(self, claim: Claim, answer: Answer) -> Settlement:
-        now = self._clock.now()
-        number = claim.message.phone_number_id
-        self._metrics.calls[type(answer).__name__].inc()
+    def _note(self, number: str, answer: Answer) -> None:
+        """Tell the breakers how the call went."""
         if isinstance(answer, NotSent):
-            return Requeued(
-                claim=claim,
-                due_at=now + self._unreachable_wait(number),
-                counts=False,
-                error={"title": f"Graph could not be reached ({answer.reason})"},
-            )
-        self._unreachable.pop(number, None)
-        if isinstance(answer, Accepted):
-            return Sent(claim=claim, wamid=answer.wamid, at=now)
-        if isinstance(answer, Unknown):
-            return InDoubt(claim=claim, at=now, reason=f"no answer from Graph ({answer.reason})")
-        return self._refused(claim, answer)
+            self._breakers.unreachable()
+        elif isinstance(answer, Unknown):
+            self._breakers.unanswered(number)
+        else:
+            self._breakers.answered(number)
+            if answer.usage is not None and answer.usage.regain_after:
+                self._hold(number, answer.usage.regain_after)
 
-    def _refused(self, claim: Claim, answer: Refused) -> Settlement:
-        now = self._clock.now()
-        attempt = claim.message.attempts + 1
-        error = error_document(answer.error)
+    def _hold(self, number: str, wait: timedelta) -> None:
+        self._breakers.hold(number, min(wait, LONGEST_HOLD).total_seconds())
+
+    async def _refused(self, claim: Claim, tenant: Tenant, refused: Refused) -> Settlement:
+        """Settle it as its error's class says, after what the error means for others."""
+        message, error = claim.message, refused.error
+        row = row_of_error(error)
         log.warning(
             "graph.refused",
-            tenant_id=str(claim.message.tenant_id),
-            message_id=str(claim.message.id),
-            code=answer.error.code,
-            attempt=attempt,
+            tenant_id=str(tenant.id),
+            message_id=str(message.id),
+            code=error.code,
+            error_class=row.error_class.value,
         )
-        if attempt >= MAX_ATTEMPTS:
-            return Failed(claim=claim, at=now, error=error)
-        due_at = now + self._rules.backoff.wait(attempt)
-        return Requeued(claim=claim, due_at=due_at, counts=True, error=error)
+        now = self._clock.now()
+        if row.error_class is ErrorClass.WAIT_NUMBER:
+            await self._buckets.slow_down(message.phone_number_id)
+        elif row.error_class is ErrorClass.WAIT_APP:
+            self._hold(message.phone_number_id, app_wait(refused, row))
+        else:
+            await self._consequences.follow(
+                tenant, row, error.code, customer_id=message.conversation_id, at=now
+            )
+        return judge(claim, refused, row, now=now, rules=self._rules)
 
-    def _unreachable_wait(self, number: str) -> timedelta:
-        """Doubles with each failure in a row of this number, up to half a minute."""
-        failures = self._unreachable[number] = self._unreachable.get(number, 0) + 1
-        return timedelta(seconds=min(0.5 * 2.0 ** min(failures - 1, 10), LONGEST_UNREACHABLE_WAIT))
+
+def _settled_by(claim: Claim, answer: Accepted | NotSent | Unknown, now: datetime) -> Settlement:
+    if isinstance(answer, Accepted):
+        return Sent(claim=claim, wamid=answer.wamid, at=now)
+    if isinstance(answer, Unknown):
+        return InDoubt(claim=claim, at=now, reason=f"no answer from Graph ({answer.reason})")
+    return unreached(claim, answer, now=now)
 
 
 _MOCK_REFUSED = {
@@ -196,17 +224,6 @@ _EXPIRED = {
     "title": "expired before it could be sent",
     "details": "the message waited longer than MESSAGE_EXPIRY_SECONDS allows",
 }
-
-
-def error_document(error: GraphError) -> dict[str, Any]:
-    """A Graph error as it is kept with a message."""
-    fields = {
-        "code": error.code,
-        "title": error.title,
-        "details": error.details,
-        "fbtraceId": error.fbtrace_id,
-    }
-    return {key: value for key, value in fields.items() if value is not None}
 
 
 def _stay_alive() -> None:

@@ -9,14 +9,15 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bson import ObjectId
 
 from manyline.base.clock import Clock
 from manyline.base.ids import parse_object_id
-from manyline.limits.buckets import NumberBuckets, Wanted
+from manyline.limits.buckets import Buckets, Reserved, Wanted
 from manyline.messages.models import Pending
+from manyline.sending.breakers import PROBE_SECONDS, Breakers
 from manyline.sending.calls import Calls
 from manyline.sending.flight import Flight
 from manyline.sending.models import CLOCKS_DIFFER, Claim
@@ -43,6 +44,8 @@ class _Round:
     short: dict[str, int] = field(default_factory=dict)
     """Numbers with more eligible than had room in flight, and their rates: a landing wakes them."""
     behind: list[Pending] = field(default_factory=list)
+    put_off: dict[ObjectId, datetime] = field(default_factory=dict)
+    """Messages whose recipient has been sent enough for now, and until when they wait."""
 
 
 class Deliverer:
@@ -53,8 +56,9 @@ class Deliverer:
         *,
         outbox: OutboxRepository,
         directory: TenantDirectory,
-        buckets: NumberBuckets,
+        buckets: Buckets,
         flight: Flight,
+        breakers: Breakers,
         calls: Calls,
         wakes: Wakes,
         clock: Clock,
@@ -65,6 +69,7 @@ class Deliverer:
         self._directory = directory
         self._buckets = buckets
         self._flight = flight
+        self._breakers = breakers
         self._calls = calls
         self._wakes = wakes
         self._clock = clock
@@ -80,22 +85,17 @@ class Deliverer:
         now = self._clock.now()
         queued = await self._outbox.find_queued(ids)
         # One that is parked behind its line's head may have become the head: `heads` decides.
+        due = [m for m in queued if m.behind or m.due_at <= now + CLOCKS_DIFFER]
         # A number out of slots has a drain on its way, which will see these too.
-        due = [
-            message
-            for message in queued
-            if (message.behind or message.due_at <= now + CLOCKS_DIFFER)
-            and not self._seconds_dry(message.phone_number_id)
-        ]
-        done = await self._deliver(due)
+        done = await self._deliver([m for m in due if not self._seconds_dry(m.phone_number_id)])
         for number, seconds in done.left.items():
             self._wakes.wake_number(number, delay_seconds=seconds)
 
     async def drain(self, phone_number_id: str) -> float | None:
         """Deliver a number's next due messages; answers when to come again, None for never."""
         await self._flight.any_room()
-        if dry := self._seconds_dry(phone_number_id):
-            return dry
+        if wait := self._seconds_dry(phone_number_id) or self._breakers.wait(phone_number_id):
+            return wait
         tenant = (await self._directory.by_numbers([phone_number_id])).get(phone_number_id)
         if tenant is None or tenant.status is not TenantStatus.ACTIVE:
             return None
@@ -133,6 +133,7 @@ class Deliverer:
             for claim in await self._claim(granted):
                 self._calls.launch(claim, tenants[claim.message.tenant_id])
                 launched.append(claim)
+            await self._outbox.put_off(done.put_off)
         finally:
             self._leave(boarded, launched)
         for number, rate in done.short.items():
@@ -144,7 +145,9 @@ class Deliverer:
         unused = Counter(message.phone_number_id for message in boarded)
         unused.subtract(claim.message.phone_number_id for claim in launched)
         for number, places in unused.items():
-            self._flight.give_back(number, places)
+            if places:
+                self._flight.give_back(number, places)
+                self._breakers.not_called(number)
 
     async def _active_tenants(self, candidates: Iterable[Pending]) -> dict[ObjectId, Tenant]:
         found: dict[ObjectId, Tenant] = {}
@@ -173,37 +176,55 @@ class Deliverer:
     def _board(
         self, heads: Sequence[Pending], tenants: dict[ObjectId, Tenant], done: _Round
     ) -> list[Pending]:
-        """Those for which their number has room in flight."""
+        """Those that may be called for which their number has room in flight."""
         boarded: list[Pending] = []
         for number, waiting in _by_number(heads).items():
             rate = _rate(tenants[waiting[0].tenant_id])
-            room = self._flight.take(number, len(waiting), per_second=rate)
-            boarded += waiting[:room]
-            if room < len(waiting):
+            allowed = waiting[: self._breakers.places(number, len(waiting))]
+            room = self._flight.take(number, len(allowed), per_second=rate)
+            boarded += allowed[:room]
+            if len(allowed) < len(waiting):
+                done.left[number] = self._breakers.wait(number) or PROBE_SECONDS
+            elif room < len(waiting):
                 done.short[number] = rate
         return boarded
 
     async def _within_rate(
         self, boarded: Sequence[Pending], tenants: dict[ObjectId, Tenant], done: _Round
     ) -> list[Pending]:
-        """Those for which their number's bucket has a slot now."""
+        """Those for which their number's bucket and their recipient's have a slot now."""
         if not boarded:
             return []
         by_number = _by_number(boarded)
         reserved = await self._buckets.reserve(
             {
-                number: Wanted(len(waiting), _rate(tenants[waiting[0].tenant_id]))
+                number: Wanted(
+                    per_second=_rate(tenants[waiting[0].tenant_id]),
+                    recipients=[message.recipient for message in waiting],
+                )
                 for number, waiting in by_number.items()
             }
         )
         granted: list[Pending] = []
         for number, waiting in by_number.items():
-            slots = reserved[number].slots
-            granted += waiting[:slots]
-            if slots < len(waiting):
-                done.left[number] = reserved[number].retry_after
-                self._dry_until[number] = time.monotonic() + reserved[number].retry_after
-                done.short.pop(number, None)  # The rate is what it waits for.
+            granted += self._granted(number, waiting, reserved[number], done)
+        return granted
+
+    def _granted(
+        self, number: str, waiting: Sequence[Pending], reserved: Reserved, done: _Round
+    ) -> list[Pending]:
+        """The messages that got a slot; for the others, when to come again."""
+        granted: list[Pending] = []
+        for message, wait in zip(waiting, reserved.waits, strict=True):
+            if wait == 0:
+                granted.append(message)
+            elif wait is not None:
+                done.put_off[message.id] = self._clock.now() + timedelta(seconds=wait)
+                self._wakes.wake_number(number, delay_seconds=wait)
+        if reserved.retry_after:
+            done.left[number] = reserved.retry_after
+            self._dry_until[number] = time.monotonic() + reserved.retry_after
+            done.short.pop(number, None)  # The rate is what it waits for.
         return granted
 
     def _seconds_dry(self, number: str) -> float:
@@ -225,6 +246,7 @@ class Deliverer:
             Claim(
                 message=message,
                 owner=f"{self._owner}/{self._claims}",
+                claimed_at=now,
                 expires_at=now + self._lease,
             )
             for message in granted

@@ -1,16 +1,23 @@
-"""What sending decides about a message, and the errors a sender reads."""
+"""What sending decides about a message."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from bson import ObjectId
 
-from manyline.base.errors import ManylineError
 from manyline.messages.models import Pending
 
 # The process that accepted a message may be this far ahead of the one that sends it.
 CLOCKS_DIFFER = timedelta(milliseconds=250)
+
+
+class Wait(StrEnum):
+    """Waits that grow; the name of each is the message's field that counts them."""
+
+    PAIR = "pairWaits"
+    UNREACHED = "unreached"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +27,7 @@ class Claim:
     message: Pending
     owner: str
     """Unique to this claim; the settlement names it, so a late one harms nobody."""
+    claimed_at: datetime
     expires_at: datetime
 
 
@@ -34,21 +42,40 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Requeued:
-    """Graph did not take it; it is due again at `due_at`. `counts` tells attempts from waits."""
+    """Graph did not take it; it is due again at `due_at`.
+
+    `counts` tells attempts from waits. Without an error it never was tried: a worker hands it back.
+    """
 
     claim: Claim
+    at: datetime
     due_at: datetime
-    counts: bool
-    error: dict[str, Any] | None
+    counts: bool = False
+    error: dict[str, Any] | None = None
+    longer_next_time: Wait | None = None
+    """Of this kind of wait the message has had one more; the next one is longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """Meta asks for a long wait: until then it stands in nobody's way."""
+
+    claim: Claim
+    at: datetime
+    until: datetime
+    error: dict[str, Any]
+    expires_at: datetime
+    """It may be sent until then: a wait that Meta asked for must not make it too old."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It will not be sent; `error` says why in words for the tenant."""
+    """It will not be sent; `error` says why. `counts`: a call was made for it."""
 
     claim: Claim
     at: datetime
     error: dict[str, Any]
+    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +87,7 @@ class InDoubt:
     reason: str
 
 
-Settlement = Sent | Requeued | Failed | InDoubt
+Settlement = Sent | Requeued | Parked | Failed | InDoubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +98,3 @@ class Waiting:
     tenant_id: ObjectId
     due_at: datetime
     behind: bool
-
-
-class BadRecipientError(ManylineError):
-    """`to` is not a phone number that could exist."""
-
-    code = "bad_recipient"
-
-
-class ReservedKeyError(ManylineError):
-    """Keys that begin with `auto-reply:` belong to the product."""
-
-    code = "reserved_idempotency_key"
-
-
-class KeysDifferError(ManylineError):
-    """One request names two idempotency keys."""
-
-    code = "idempotency_keys_differ"
-
-
-class IdempotencyConflictError(ManylineError):
-    """The key was used for another message; a new message needs a new key."""
-
-    code = "idempotency_conflict"

@@ -5,7 +5,7 @@ queued, its next attempt; while it is `sending`, the end of its lease. Settled m
 so the outbox' two indexes hold only what is unsettled. Every transition is one conditional update.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from bson import ObjectId
@@ -17,10 +17,9 @@ from manyline.messages.models import Pending
 from manyline.messages.repository import COLLECTION
 from manyline.messages.states import RANK, MessageStatus
 from manyline.sending.models import Claim, Sent, Settlement, Waiting
-from manyline.sending.transitions import HELD_OR_DOUBTED, all_sent, settled
+from manyline.sending.transitions import SETTLED_BY_SENT, all_sent, settled
 
 UNSETTLED = {"$exists": True}
-LOWEST_ID = ObjectId(bytes(12))
 LINE_ORDER = [("conversationId", 1), ("seq", 1)]
 SHORT_LINE = 4
 PENDING_FIELDS = dict.fromkeys(
@@ -35,6 +34,10 @@ PENDING_FIELDS = dict.fromkeys(
         "dueAt",
         "createdAt",
         "behind",
+        "attemptsBefore",
+        "pairWaits",
+        "unreached",
+        "expiresAt",
     ),
     True,
 )
@@ -52,7 +55,7 @@ class OutboxRepository:
         query = {"_id": {"$in": list(message_ids)}, "status": MessageStatus.QUEUED.value}
         with store_errors():
             found = self._messages.find(query, PENDING_FIELDS, hint="_id_")
-            return [_pending(document) async for document in found]
+            return [pending(document) async for document in found]
 
     async def due(self, tenant_id: ObjectId, *, now: datetime, limit: int) -> list[Pending]:
         """A tenant's queued messages whose time has come, the longest waiting first."""
@@ -63,7 +66,7 @@ class OutboxRepository:
         }
         with store_errors():
             found = self._messages.find(query, PENDING_FIELDS, hint="due")
-            return [_pending(document) async for document in found.sort("dueAt", 1).limit(limit)]
+            return [pending(document) async for document in found.sort("dueAt", 1).limit(limit)]
 
     async def next_due(self, tenant_id: ObjectId, *, after: datetime) -> datetime | None:
         """When a tenant's next queued message is due that is not due yet; None for none."""
@@ -142,7 +145,7 @@ class OutboxRepository:
         then each is written by itself.
         """
         # all tenants: names messages by ids that this worker has claimed.
-        query = {"_id": {"$in": [one.claim.message.id for one in sent]}, **HELD_OR_DOUBTED}
+        query = {"_id": {"$in": [one.claim.message.id for one in sent]}, **SETTLED_BY_SENT}
         try:
             await self._messages.update_many(query, all_sent(sent), hint="_id_")
         except DuplicateKeyError:
@@ -151,7 +154,7 @@ class OutboxRepository:
     async def _settle_one_by_one(self, sent: Sequence[Sent]) -> None:
         # all tenants: names messages by ids that this worker has claimed.
         for one in sent:
-            query = {"_id": one.claim.message.id, **HELD_OR_DOUBTED}
+            query = {"_id": one.claim.message.id, **SETTLED_BY_SENT}
             try:
                 await self._messages.update_one(query, all_sent([one]))
             except DuplicateKeyError:
@@ -178,46 +181,19 @@ class OutboxRepository:
                     {"$set": {"dueAt": now}, "$unset": {"behind": ""}},
                 )
 
-    async def oldest_due(
-        self, status: MessageStatus, *, before: datetime
-    ) -> dict[ObjectId, datetime]:
-        """Per tenant with messages in this status due before then: the earliest `dueAt`.
-
-        The bounds let MongoDB skip from tenant to tenant in the index: a key or two per tenant,
-        no document, however long the backlogs are.
-        """
-        # all tenants: the relay's scan.
-        bounds: Document = {
-            "tenantId": {"$gte": LOWEST_ID},
-            "status": status.value,
-            "dueAt": {"$lt": before},
-        }
-        pipeline: list[Document] = [
-            {"$match": bounds},
-            {"$sort": {"tenantId": 1, "status": 1, "dueAt": 1}},
-            {"$group": {"_id": "$tenantId", "oldest": {"$first": "$dueAt"}}},
+    async def put_off(self, until: Mapping[ObjectId, datetime]) -> None:
+        """Let queued messages wait, each until its own time."""
+        # all tenants: names documents that were just read.
+        updates = [
+            UpdateOne(
+                {"_id": message_id, "status": MessageStatus.QUEUED.value},
+                {"$set": {"dueAt": due_at}},
+            )
+            for message_id, due_at in until.items()
         ]
-        with store_errors():
-            found = await self._messages.aggregate(pipeline, hint="due")
-            return {document["_id"]: document["oldest"] async for document in found}
-
-    async def expired(self, tenant_id: ObjectId, *, now: datetime, limit: int) -> list[Claim]:
-        """Claims of a tenant's messages whose lease ended unsettled."""
-        query = {
-            "tenantId": tenant_id,
-            "dueAt": {"$lt": now},
-            "status": MessageStatus.SENDING.value,
-        }
-        with store_errors():
-            found = self._messages.find(query, {**PENDING_FIELDS, "lease": True}, hint="due")
-            return [
-                Claim(
-                    message=_pending(document),
-                    owner=document["lease"]["owner"],
-                    expires_at=document["lease"]["expiresAt"],
-                )
-                async for document in found.limit(limit)
-            ]
+        if updates:
+            with store_errors():
+                await self._messages.bulk_write(updates, ordered=False)
 
     async def _first_unsettled(
         self, conversation_ids: Sequence[ObjectId], fields: Sequence[str]
@@ -244,7 +220,8 @@ class OutboxRepository:
         return list(heads.values())
 
 
-def _pending(document: Document) -> Pending:
+def pending(document: Document) -> Pending:
+    """A document, read with `PENDING_FIELDS`, as sending knows it."""
     return Pending(
         id=document["_id"],
         tenant_id=document["tenantId"],
@@ -257,4 +234,8 @@ def _pending(document: Document) -> Pending:
         due_at=document["dueAt"],
         created_at=document["createdAt"],
         behind=document.get("behind", False),
+        attempts_before=document.get("attemptsBefore", 0),
+        pair_waits=document.get("pairWaits", 0),
+        unreached=document.get("unreached", 0),
+        expires_at=document.get("expiresAt"),
     )

@@ -1,35 +1,57 @@
-"""What a settlement does to a message: from which states, and the update that does it. Pure.
+"""What a move does to a message: from which states, and the update that does it. Pure.
 
 Each is one conditional update. Whoever comes back late finds its condition unmet and changes
 nothing, unless it knows better than what stands there.
+
+`history` tells what happened besides plain success, oldest first, at most `MOST_HISTORY` entries:
+`{at, event, attempt?, claimedAt?, code?, title?, details?, fbtraceId?, until?, by?, before?}`.
+Success writes none: `statusAt` tells it. `troubleAt` stands while a message needs a person.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-from manyline.messages.states import RANK, MessageStatus
-from manyline.sending.models import Failed, InDoubt, Requeued, Sent
+from manyline.messages.states import RANK, MessageStatus, Move, sources
+from manyline.sending.models import Failed, InDoubt, Parked, Requeued, Sent, Settlement
 
 Document = dict[str, Any]
 
-# From in_doubt too: whoever comes back late with Graph's answer knows better.
-HELD_OR_DOUBTED: Document = {
-    "status": {"$in": [MessageStatus.SENDING.value, MessageStatus.IN_DOUBT.value]}
-}
+MOST_HISTORY = 20
+
+SETTLED_BY_SENT: Document = {"status": {"$in": sources(Move.SETTLE_SENT)}}
 
 
-def settled(settlement: Requeued | Failed | InDoubt) -> tuple[Document, Document]:
+class Event(StrEnum):
+    """What an entry of a message's history tells."""
+
+    REFUSED = "refused"
+    PARKED = "parked"
+    FAILED = "failed"
+    IN_DOUBT = "in_doubt"
+    REPLAYED = "replayed"
+    RESENT = "resent"
+    MARKED_SENT = "marked_sent"
+
+
+def settled(settlement: Requeued | Parked | Failed | InDoubt) -> tuple[Document, Document]:
     """The filter and the update; a settlement counts only for the claim it was made under."""
     message = settlement.claim.message
-    named: Document = {"_id": message.id, "tenantId": message.tenant_id}
+    named: Document = {
+        "_id": message.id,
+        "tenantId": message.tenant_id,
+        "lease.owner": settlement.claim.owner,
+    }
     if isinstance(settlement, Requeued):
-        condition, update = _requeued(settlement)
+        move, update = Move.TRY_AGAIN, _requeued(settlement)
+    elif isinstance(settlement, Parked):
+        move, update = Move.TRY_AGAIN, _parked(settlement)
     elif isinstance(settlement, Failed):
-        condition, update = _failed(settlement)
+        move, update = Move.FAIL, _failed(settlement)
     else:
-        condition, update = _in_doubt(settlement)
-    return named | condition, update
+        move, update = Move.DOUBT, _in_doubt(settlement)
+    return named | {"status": {"$in": sources(move)}}, update
 
 
 def all_sent(sent: Sequence[Sent], *, with_wamid: bool = True) -> list[Document]:
@@ -41,51 +63,156 @@ def all_sent(sent: Sequence[Sent], *, with_wamid: bool = True) -> list[Document]
         return {"$arrayElemAt": [{"$literal": values}, place]}
 
     fields: Document = {
-        "status": MessageStatus.SENT.value,
-        "statusRank": RANK[MessageStatus.SENT],
+        **_status(MessageStatus.SENT),
         "statusAt.sent": own([one.at for one in sent]),
-        "attempts": {"$add": ["$attempts", 1]},
+        # Not one more than there are: the doubt before a late answer has counted the call.
+        "attempts": {"$max": ["$attempts", own([one.claim.message.attempts + 1 for one in sent])]},
     }
     if with_wamid:
         fields["waMessageId"] = own([one.wamid for one in sent])
-    return [{"$set": fields}, {"$unset": ["lease", "dueAt", "error"]}]
+    return [{"$set": fields}, {"$unset": ["lease", "dueAt", "error", "troubleAt"]}]
 
 
-def _requeued(settlement: Requeued) -> tuple[Document, Document]:
-    """From `in_doubt` too, by the claim's own holder: it knows that Graph did not take it."""
-    fields: Document = {
-        "status": MessageStatus.QUEUED.value,
-        "statusRank": RANK[MessageStatus.QUEUED],
-        "dueAt": settlement.due_at,
+def replayed(*, at: datetime, expires_at: datetime, by: str) -> tuple[Document, list[Document]]:
+    """Queue a failed or doubtful message again, as a new round of attempts.
+
+    Not while a call of it may still be under way: its lease tells. Its old wamid stays known, so
+    that a late word about it is not taken for one about the new attempt.
+    """
+    no_call = [{"lease": {"$exists": False}}, {"lease.expiresAt": {"$lt": at}}]
+    condition: Document = {"status": {"$in": sources(Move.REPLAY)}, "$or": no_call}
+    return condition, _new_round(Event.REPLAYED, at=at, expires_at=expires_at, by=by)
+
+
+def resent(*, at: datetime, expires_at: datetime) -> tuple[Document, list[Document]]:
+    """Queue a doubtful message again because its tenant would rather have it twice than never."""
+    condition: Document = {
+        "status": {"$in": sources(Move.RESEND)},
+        "lease.expiresAt": {"$lt": at},
     }
-    if settlement.error is not None:
-        fields["error"] = settlement.error
-    update: Document = {"$set": fields, "$unset": {"lease": "", "behind": ""}}
-    if settlement.counts:
-        update["$inc"] = {"attempts": 1}
-    return HELD_OR_DOUBTED | {"lease.owner": settlement.claim.owner}, update
+    update = _new_round(Event.RESENT, at=at, expires_at=expires_at, by="inDoubtPolicy")
+    return condition, update
 
 
-def _failed(settlement: Failed) -> tuple[Document, Document]:
-    fields = _entered(MessageStatus.FAILED, settlement.at) | {"error": settlement.error}
-    unset = {"lease": "", "dueAt": ""}
-    return _held(settlement), {"$set": fields, "$unset": unset, "$inc": {"attempts": 1}}
+def marked_sent(*, at: datetime, by: str) -> tuple[Document, Document]:
+    """A person says that a doubtful message arrived."""
+    told = {"event": Event.MARKED_SENT.value, "at": at, "by": by}
+    update: Document = {
+        "$set": _entered(MessageStatus.SENT, at),
+        "$unset": {"lease": "", "error": "", "troubleAt": ""},
+        "$push": _pushed(told),
+    }
+    return {"status": {"$in": sources(Move.MARK_SENT)}}, update
 
 
-def _in_doubt(settlement: InDoubt) -> tuple[Document, Document]:
+def _requeued(settlement: Requeued) -> Document:
+    """From `in_doubt` too, by the claim's own holder: it knows that Graph did not take it."""
+    message, error = settlement.claim.message, settlement.error
+    fields: Document = {
+        **_status(MessageStatus.QUEUED),
+        "dueAt": settlement.due_at,
+        "attempts": message.attempts + settlement.counts,
+    }
+    update: Document = {"$set": fields, "$unset": {"lease": "", "behind": "", "troubleAt": ""}}
+    if error is not None:
+        fields["error"] = error
+        update["$push"] = _pushed(_told(settlement, Event.REFUSED, error, until=settlement.due_at))
+    if settlement.longer_next_time is not None:
+        update["$inc"] = {settlement.longer_next_time.value: 1}
+    return update
+
+
+def _parked(settlement: Parked) -> Document:
+    """Without `dueAt` it is in no line, so nobody waits behind it."""
+    fields: Document = {
+        **_status(MessageStatus.QUEUED),
+        "attempts": settlement.claim.message.attempts,
+        "parkedUntil": settlement.until,
+        "expiresAt": settlement.expires_at,
+        "error": settlement.error,
+    }
+    told = _told(settlement, Event.PARKED, settlement.error, until=settlement.until)
+    unset = {"dueAt": "", "lease": "", "behind": "", "troubleAt": ""}
+    return {"$set": fields, "$unset": unset, "$push": _pushed(told)}
+
+
+def _failed(settlement: Failed) -> Document:
+    fields = _entered(MessageStatus.FAILED, settlement.at) | {
+        "attempts": settlement.claim.message.attempts + settlement.counts,
+        "error": settlement.error,
+        "troubleAt": settlement.at,
+    }
+    told = _told(settlement, Event.FAILED, settlement.error)
+    return {"$set": fields, "$unset": {"lease": "", "dueAt": ""}, "$push": _pushed(told)}
+
+
+def _in_doubt(settlement: InDoubt) -> Document:
     """The lease stays in the document: its holder may still come back with an answer."""
     error = {"title": settlement.reason}
-    fields = _entered(MessageStatus.IN_DOUBT, settlement.at) | {"error": error}
-    return _held(settlement), {"$set": fields, "$unset": {"dueAt": ""}, "$inc": {"attempts": 1}}
+    fields = _entered(MessageStatus.IN_DOUBT, settlement.at) | {
+        "attempts": settlement.claim.message.attempts + 1,
+        "error": error,
+        "troubleAt": settlement.at,
+    }
+    told = _told(settlement, Event.IN_DOUBT, error)
+    return {"$set": fields, "$unset": {"dueAt": ""}, "$push": _pushed(told)}
 
 
-def _held(settlement: Failed | InDoubt) -> Document:
-    return {"status": MessageStatus.SENDING.value, "lease.owner": settlement.claim.owner}
+def _new_round(event: Event, *, at: datetime, expires_at: datetime, by: str) -> list[Document]:
+    """What the message was before goes into its history; then it starts as a new one does."""
+    before: Document = {
+        "status": "$status",
+        "statusAt": "$statusAt",
+        "waMessageId": "$waMessageId",
+        "error": "$error",
+    }
+    told = {"event": event.value, "at": at, "by": {"$literal": by}, "before": before}
+    with_told = {"$concatArrays": [_or_none_yet("$history"), [told]]}
+    own_wamid = {"$cond": [{"$ifNull": ["$waMessageId", False]}, ["$waMessageId"], []]}
+    fields: Document = {
+        **_status(MessageStatus.QUEUED),
+        "history": {"$slice": [with_told, -MOST_HISTORY]},
+        "statusAt": {"queued": "$statusAt.queued"},
+        "dueAt": at,
+        "expiresAt": expires_at,
+        "attemptsBefore": "$attempts",
+        "earlierWamids": {
+            "$slice": [
+                {"$concatArrays": [_or_none_yet("$earlierWamids"), own_wamid]},
+                -MOST_HISTORY,
+            ]
+        },
+    }
+    gone = ["waMessageId", "lease", "behind", "error", "troubleAt", "parkedUntil", "pricing"]
+    # Two stages: the first reads the message as it was.
+    return [{"$replaceWith": {"$mergeObjects": ["$$ROOT", fields]}}, {"$unset": gone}]
+
+
+def _or_none_yet(array: str) -> Document:
+    return {"$ifNull": [array, []]}
+
+
+def _told(
+    settlement: Settlement, event: Event, error: Document, *, until: datetime | None = None
+) -> Document:
+    claim = settlement.claim
+    told: Document = {
+        "event": event.value,
+        "at": settlement.at,
+        "attempt": claim.message.attempts + 1,
+        "claimedAt": claim.claimed_at,
+        **error,
+    }
+    return told if until is None else told | {"until": until}
+
+
+def _pushed(told: Document) -> Document:
+    return {"history": {"$each": [told], "$slice": -MOST_HISTORY}}
+
+
+def _status(status: MessageStatus) -> Document:
+    return {"status": status.value, "statusRank": RANK[status]}
 
 
 def _entered(status: MessageStatus, at: datetime) -> Document:
-    return {
-        "status": status.value,
-        "statusRank": RANK[status],
-        f"statusAt.{status.value}": at,
-    }
+    return {**_status(status), f"statusAt.{status.value}": at}

@@ -20,6 +20,16 @@ class TenantStatus(StrEnum):
     CLOSED = "closed"
 
 
+class InDoubtPolicy(StrEnum):
+    """What becomes of a message of which nobody knows whether WhatsApp took it.
+
+    `hold`: a person decides. `resend`: after a wait it is sent again, and may arrive twice.
+    """
+
+    HOLD = "hold"
+    RESEND = "resend"
+
+
 DEFAULT_REPLY = "thanks for reaching us\n- team <tenant.name>"
 DEFAULT_MESSAGES_PER_SECOND = 80  # What Meta allows a number unless it raises it.
 
@@ -48,12 +58,17 @@ class TenantSettings:
 
     auto_reply: AutoReply = field(default_factory=AutoReply)
     limits: Limits = field(default_factory=Limits)
+    in_doubt_policy: InDoubtPolicy = InDoubtPolicy.HOLD
+    check_window: bool = True
+    """Whether a free-form text is refused when the recipient's 24-hour window is known closed."""
 
     def to_document(self) -> dict[str, Any]:
         """The stored and shown form."""
         return {
             "autoReply": {"enabled": self.auto_reply.enabled, "text": self.auto_reply.text},
             "limits": {"messagesPerSecond": self.limits.messages_per_second},
+            "inDoubtPolicy": self.in_doubt_policy.value,
+            "checkWindow": self.check_window,
         }
 
     @classmethod
@@ -69,6 +84,8 @@ class TenantSettings:
             limits=Limits(
                 messages_per_second=limits.get("messagesPerSecond", Limits.messages_per_second)
             ),
+            in_doubt_policy=InDoubtPolicy(document.get("inDoubtPolicy") or InDoubtPolicy.HOLD),
+            check_window=document.get("checkWindow") is not False,
         )
 
 
@@ -91,6 +108,8 @@ class Tenant:
     waba_id: str | None = None
     display_phone_number: str | None = None
     paused_reason: str | None = None
+    paused_code: int | None = None
+    """Graph's code that paused it; None when a person did."""
 
 
 class PhoneNumberTakenError(ManylineError):
@@ -122,3 +141,21 @@ class MockTokenRefusedError(ManylineError):
     """A `mock_` token in production would claim messages sent that never left."""
 
     code = "mock_token_refused"
+
+
+class TokenRefusedError(ManylineError):
+    """Graph was asked with the new token and refused it; the tenant is as it was."""
+
+    code = "token_refused"
+
+    def __init__(self, detail: str, *, graph_code: int, fbtrace_id: str | None = None) -> None:
+        super().__init__(detail)
+        self.graph_code = graph_code
+        self.fbtrace_id = fbtrace_id
+
+
+class GraphUnreachableError(ManylineError):
+    """Graph gave no answer about the new token; the tenant is as it was, so try again."""
+
+    code = "graph_unreachable"
+    retryable = True

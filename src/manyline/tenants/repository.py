@@ -108,6 +108,24 @@ class TenantRepository:
                 "the tenant was changed by somebody else at the same moment; read it and try again"
             )
 
+    async def pause(
+        self, tenant_id: ObjectId, *, version: int, reason: str, code: int, at: datetime
+    ) -> bool:
+        """Pause an active tenant that still is in this version; False when it no longer is."""
+        # all tenants: a tenant's own id is what the query names.
+        paused = {
+            "status": TenantStatus.PAUSED.value,
+            "pausedReason": reason,
+            "pausedCode": code,
+            "updatedAt": at,
+        }
+        with store_errors():
+            done = await self._tenants.update_one(
+                {"_id": tenant_id, "version": version, "status": TenantStatus.ACTIVE.value},
+                {"$set": paused, "$inc": {"version": 1}},
+            )
+        return done.modified_count == 1
+
     async def changed_since(self, moment: datetime) -> list[ChangedTenant]:
         """Which tenants were stored at or after `moment`."""
         # all tenants: every process asks this once a second, to forget what it has cached.
@@ -132,6 +150,7 @@ def _to_document(tenant: Tenant) -> Document:
         "appSecretEnc": _sealed_document(tenant.app_secret) if tenant.app_secret else None,
         "status": tenant.status.value,
         "pausedReason": tenant.paused_reason,
+        "pausedCode": tenant.paused_code,
         "settings": tenant.settings.to_document(),
         "version": tenant.version,
         "createdAt": tenant.created_at,
@@ -154,6 +173,7 @@ def _from_document(document: Document) -> Tenant:
         app_secret=_sealed(app_secret) if app_secret else None,
         status=TenantStatus(document["status"]),
         paused_reason=document.get("pausedReason"),
+        paused_code=document.get("pausedCode"),
         settings=TenantSettings.from_document(document.get("settings", {})),
         version=document["version"],
         created_at=document["createdAt"],

@@ -28,7 +28,7 @@ MISTAKES = [
     ("GET", "/tenants/not-an-id", 422, "invalid_request"),
     ("GET", f"/tenants/{ID.upper()}x", 422, "invalid_request"),
     ("GET", f"/tenants/{ID}/messages", 404, "tenant_not_found"),
-    ("GET", f"/tenants/{ID}/messages/{ID}", 404, "message_not_found"),
+    ("GET", f"/tenants/{ID}/messages/{ID}", 404, "tenant_not_found"),
     ("GET", f"/tenants/{ID}/messages/x", 422, "invalid_request"),
     ("GET", "/tenants?limit=0", 422, "invalid_request"),
     ("GET", "/tenants?limit=101", 422, "invalid_request"),
@@ -46,6 +46,14 @@ async def test_each_mistake_has_its_problem(open_backend: Any) -> None:
         answer = await backend.call(method, path)
         assert (answer.status, answer.body["code"]) == (status, code), path
         assert is_problem(answer), path
+
+
+async def test_a_message_that_a_tenant_does_not_have(open_backend: Any) -> None:
+    backend = await open_backend()
+    tenant_id = await backend.register()
+    answer = await backend.call("GET", f"/tenants/{tenant_id}/messages/{ID}")
+    assert (answer.status, answer.code) == (404, "message_not_found")
+    assert is_problem(answer)
 
 
 async def test_an_empty_cursor_is_no_cursor(open_backend: Any) -> None:

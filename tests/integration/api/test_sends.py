@@ -80,24 +80,41 @@ async def test_without_a_key_one_is_made_and_returned(open_backend: Any) -> None
     assert again.body == answers[0].body
 
 
-UNSENDABLE: list[tuple[dict[str, str], str]] = [
-    ({"idempotency_key": "auto-reply:wamid.1"}, "reserved_idempotency_key"),
-    ({"to": "hello"}, "bad_recipient"),
-    ({"to": "+1"}, "bad_recipient"),
-    ({"to": "+999999999999999"}, "bad_recipient"),
-    ({"text": ""}, "invalid_request"),
-    ({"text": "x" * 4097}, "invalid_request"),
-    ({"biz_opaque_callback_data": "mine"}, "invalid_request"),
+UNSENDABLE: list[tuple[dict[str, Any], str, str]] = [
+    ({"idempotency_key": "auto-reply:wamid.1"}, "reserved_idempotency_key", "idempotency_key"),
+    ({"idempotency_key": ""}, "invalid_request", "idempotency_key"),
+    ({"idempotency_key": "k" * 257}, "invalid_request", "idempotency_key"),
+    ({"to": "hello"}, "bad_recipient", "to"),
+    ({"to": "+1"}, "bad_recipient", "to"),
+    ({"to": "+999999999999999"}, "bad_recipient", "to"),
+    ({"to": 919012345678}, "invalid_request", "to"),
+    ({"text": ""}, "invalid_request", "text"),
+    ({"text": "x" * 4097}, "invalid_request", "text"),
+    ({"text": "\N{SMILING FACE WITH SUNGLASSES}" * 4097}, "invalid_request", "text"),
+    ({"text": "\ud800"}, "invalid_request", "text"),
+    ({"text": None}, "invalid_request", "text"),
+    ({"biz_opaque_callback_data": "mine"}, "invalid_request", "biz_opaque_callback_data"),
+    ({"txet": "typo"}, "invalid_request", "txet"),
 ]
 
 
 async def test_what_cannot_be_sent_is_refused_and_not_stored(open_backend: Any) -> None:
     backend = await open_backend()
     tenant_id = await backend.register()
-    for change, code in UNSENDABLE:
+    for change, code, field in UNSENDABLE:
         answer = await backend.send(tenant_id, **change)
         assert (answer.status, answer.code) == (422, code), change
+        assert [error["field"] for error in answer.body["errors"]] == [field]
+        assert field in answer.body["detail"], answer.body
+    by_header = await backend.call(
+        "POST",
+        f"/tenants/{tenant_id}/send",
+        json={"to": "+919012345678", "text": "hello"},
+        headers={"Idempotency-Key": "auto-reply:wamid.1"},
+    )
+    assert (by_header.status, by_header.code) == (422, "reserved_idempotency_key")
     assert await backend.messages(tenant_id) == []
+    assert (await backend.send(tenant_id, text="x" * 4096)).status == 200
 
 
 async def test_one_that_cannot_be_stored_harms_no_other(open_backend: Any) -> None:

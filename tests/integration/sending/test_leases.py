@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,11 +13,14 @@ from prometheus_client import CollectorRegistry
 from manyline.messages.documents import outbound_document
 from manyline.messages.models import NewOutbound
 from manyline.messages.repository import MessageRepository
-from manyline.meta.graph import GraphClient
+from manyline.meta.graph import Credentials, GraphClient
 from manyline.meta.payloads import text_content
 from manyline.observability.metrics import SendingMetrics
-from manyline.sending.calls import CallRules, Calls
+from manyline.sending.breakers import FAILURES_TO_OPEN, Breakers
+from manyline.sending.calls import Calls
+from manyline.sending.consequences import Consequences
 from manyline.sending.flight import Flight
+from manyline.sending.judgement import CallRules
 from manyline.sending.models import Claim
 from manyline.sending.repository import OutboxRepository
 from manyline.sending.retry import Backoff
@@ -41,8 +45,8 @@ class Woken:
 
 
 class Token:
-    async def of(self, _tenant: Any) -> str:
-        return "EAAG-a-token"
+    async def of(self, _tenant: Any) -> Credentials:
+        return Credentials("EAAG-a-token", None)
 
 
 class Scene:
@@ -57,11 +61,16 @@ class Scene:
         wakes: Any = self.woken
         self.settler = Settler(outbox=self.outbox, wakes=wakes, clock=clock, metrics=metrics)
         tokens: Any = Token()
+        no_other: Any = None
+        self.breakers = Breakers()
         self.calls = Calls(
             graph=graph,
             tokens=tokens,
             settler=self.settler,
             flight=self.flight,
+            breakers=self.breakers,
+            buckets=no_other,
+            consequences=Consequences(tenants=no_other, directory=no_other, customers=no_other),
             rules=CallRules(
                 deadline=DEADLINE, expiry=EXPIRY, backoff=Backoff(1.0), mock_allowed=True
             ),
@@ -91,14 +100,14 @@ class Scene:
     async def claimed(self, message_id: ObjectId, *, owner: str = "w/1") -> Claim:
         now = self.clock.now()
         [pending] = await self.outbox.find_queued([message_id])
-        asked = Claim(message=pending, owner=owner, expires_at=now + LEASE)
+        asked = Claim(message=pending, owner=owner, claimed_at=now, expires_at=now + LEASE)
         [claim] = await self.outbox.claim([asked], now=now)
         return claim
 
     async def launched(self, claim: Claim) -> Any:
         """The message after its call was seen through."""
         self.flight.take(claim.message.phone_number_id, 1, per_second=80)
-        tenant: Any = None
+        tenant: Any = SimpleNamespace(id=TENANT)
         self.calls.launch(claim, tenant)
         await asyncio.gather(*self.calls._under_way)
         assert self.flight.total == 0
@@ -188,7 +197,7 @@ async def test_refusals_wait_longer_each_time(scene: Scene, simulator: Any) -> N
     assert message.status == "failed"
 
 
-async def test_graph_out_of_reach_is_asked_ever_more_rarely_and_costs_no_attempt(
+async def test_graph_out_of_reach_costs_no_attempt_and_opens_the_hosts_breaker(
     mongo: Any, clock: Any, unused_port: int
 ) -> None:
     graph = GraphClient(
@@ -198,11 +207,12 @@ async def test_graph_out_of_reach_is_asked_ever_more_rarely_and_costs_no_attempt
     await scene.messages.ensure_indexes()
     message_id = await scene.queued()
     waits = []
-    for n in range(10):
+    for n in range(8):
         message = await scene.launched(await scene.claimed(message_id, owner=f"w/{n}"))
         assert (message.status, message.attempts) == ("queued", 0)
         waits.append((message.next_attempt_at - clock.now()).total_seconds())
         clock.advance(seconds=waits[-1])
+        assert (scene.breakers.wait("another number") > 0) == (n + 1 >= FAILURES_TO_OPEN)
     await graph.close()
-    assert waits[:4] == [0.5, 1.0, 2.0, 4.0]
-    assert max(waits) == waits[-1] == 30.0
+    assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    assert [entry["event"] for entry in message.history] == ["refused"] * 8

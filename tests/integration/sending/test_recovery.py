@@ -60,6 +60,7 @@ async def test_a_worker_that_died_in_mid_call_leaves_a_doubt_and_no_second_post(
     claimed = {
         "status": "sending",
         "statusRank": 1,
+        "statusAt.sending": past,
         "lease": {"owner": "worker_dead/1", "expiresAt": past},
         "dueAt": past,
     }

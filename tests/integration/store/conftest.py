@@ -11,6 +11,7 @@ from manyline.messages.models import NewOutbound
 from manyline.messages.repository import MessageRepository
 from manyline.meta.payloads import text_content
 from manyline.sending.repository import OutboxRepository
+from manyline.sending.stuck import StuckRepository
 
 Insert = Callable[..., Awaitable[NewOutbound]]
 
@@ -25,6 +26,11 @@ async def messages(mongo: Any) -> MessageRepository:
 @pytest.fixture
 def outbox(mongo: Any, messages: MessageRepository) -> OutboxRepository:
     return OutboxRepository(mongo.database)
+
+
+@pytest.fixture
+def stuck(mongo: Any, messages: MessageRepository) -> StuckRepository:
+    return StuckRepository(mongo.database)
 
 
 @pytest.fixture

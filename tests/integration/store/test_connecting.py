@@ -10,7 +10,7 @@ import pytest
 from manyline.base.clock import StoreClock
 from manyline.base.errors import ManylineError, StoreUnavailableError
 from manyline.infra.mongo import open_mongo, read_store_clock, wait_for_mongo
-from manyline.runtime import open_api
+from manyline.runtime.api import open_api
 
 # PyMongo 4.20 leaves a socket to the garbage collector when a client is closed while its monitor
 # connects; here that is the rule.

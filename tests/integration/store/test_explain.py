@@ -96,7 +96,15 @@ async def exercise(
     lease = {"owner": "dead/1", "expiresAt": past}
     await database.messages.update_one(
         {"_id": ObjectId(dead)},
-        {"$set": {"status": "sending", "statusRank": 1, "lease": lease, "dueAt": past}},
+        {
+            "$set": {
+                "status": "sending",
+                "statusRank": 1,
+                "statusAt.sending": past,
+                "lease": lease,
+                "dueAt": past,
+            }
+        },
     )
     simulator.set_faults({"fault": {"kind": "error", "code": 2}, "probability": 0.1})
     key = {"idempotency_key": "twice"}
@@ -127,4 +135,45 @@ async def exercise(
         await backend.messages(tenant_id)
         await backend.call("GET", "/tenants?limit=1")
         await backend.patch(tenant_id, name="B")
+    await in_trouble(backend, database, one)
     await worker.relay_role.release()
+
+
+async def in_trouble(backend: Any, database: Any, tenant_id: str) -> None:
+    """The lists of dead letters and doubts, replays and marks; many began at one moment."""
+    like = await database.messages.find_one({"tenantId": ObjectId(tenant_id), "direction": "OUT"})
+    for unset in ("waMessageId", "dueAt", "lease"):
+        like.pop(unset, None)
+    now = datetime.now(UTC)
+    for status in ("failed", "in_doubt"):
+        trouble = {"status": status, "error": {"code": 131026}}
+        places = [{"_id": ObjectId(), "idempotencyKey": f"{status} {n}"} for n in range(400)]
+        await database.messages.insert_many(
+            [
+                {**like, **trouble, **own, "troubleAt": now - timedelta(minutes=n // 100)}
+                for n, own in enumerate(places)
+            ]
+        )
+    since, until = (now - timedelta(minutes=n) for n in (3, 1))
+    between = {"since": since.isoformat(), "until": until.isoformat()}
+    for path in ("dead-letters", "in-doubt"):
+        where = f"/tenants/{tenant_id}/{path}"
+        for query in ({}, {"code": 131026}, {"code": 1}, between, {**between, "code": 131026}):
+            await read_pages(backend, where, {**query, "limit": 10}, most=9)
+        ids = [one["messageId"] for one in (await backend.call("GET", where)).body["items"]]
+        for deed in ("replay", "mark-sent"):
+            await backend.call("POST", f"/tenants/{tenant_id}/messages/{ids.pop()}/{deed}")
+        given = {"filter": {"code": 131026, **between}, "limit": 5}
+        for body in (given, {"messageIds": ids[:5]}, {"filter": {}, "limit": 5}):
+            await backend.call("POST", f"{where}/replay", json=body)
+            if path == "in-doubt":
+                await backend.call("POST", f"{where}/mark-sent", json=body)
+
+
+async def read_pages(backend: Any, where: str, query: dict[str, Any], *, most: int) -> None:
+    cursor: dict[str, str] = {}
+    for _ in range(most):
+        page = (await backend.call("GET", where, params=query | cursor)).body
+        if page["nextCursor"] is None:
+            break
+        cursor = {"cursor": page["nextCursor"]}

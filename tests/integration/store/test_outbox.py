@@ -9,7 +9,7 @@ from bson import ObjectId
 
 from manyline.messages.models import Message
 from manyline.messages.states import MessageStatus
-from manyline.sending.models import Claim, Failed, InDoubt, Requeued, Sent, Settlement
+from manyline.sending.models import Claim, Failed, InDoubt, Parked, Requeued, Sent, Settlement
 
 TENANT = ObjectId()
 LEASE = timedelta(seconds=30)
@@ -17,14 +17,17 @@ FAR = datetime(2027, 1, 1, tzinfo=UTC)
 
 
 class Scene:
-    def __init__(self, outbox: Any, messages: Any, insert: Any, clock: Any) -> None:
-        self.outbox, self.messages, self.insert, self.clock = outbox, messages, insert, clock
+    def __init__(self, outbox: Any, stuck: Any, messages: Any, insert: Any, clock: Any) -> None:
+        self.outbox, self.stuck, self.clock = outbox, stuck, clock
+        self.messages, self.insert = messages, insert
 
     async def claims(self, *ids: ObjectId, owner: str = "w/1") -> list[Claim]:
         """Claims asked for, as a worker does."""
         pending = await self.outbox.find_queued(ids)
         now = self.clock.now()
-        asked = [Claim(message=p, owner=owner, expires_at=now + LEASE) for p in pending]
+        asked = [
+            Claim(message=p, owner=owner, claimed_at=now, expires_at=now + LEASE) for p in pending
+        ]
         won: list[Claim] = await self.outbox.claim(asked, now=now) if asked else []
         return won
 
@@ -36,6 +39,14 @@ class Scene:
     async def settle(self, *settlements: Settlement) -> None:
         await self.outbox.settle(settlements)
 
+    async def resend(self) -> int:
+        """What the relay does for a tenant whose policy is `resend`; answers how many."""
+        now = self.clock.now()
+        resent: int = await self.stuck.resend(
+            TENANT, doubted_before=now - timedelta(minutes=2), now=now, expires_at=FAR
+        )
+        return resent
+
     async def stored(self, claim: Claim) -> Message:
         message: Message = await self.messages.get(TENANT, claim.message.id)
         return message
@@ -45,7 +56,13 @@ class Scene:
 
     def requeued(self, claim: Claim, *, counts: bool = False) -> Requeued:
         later = self.clock.now() + timedelta(seconds=5)
-        return Requeued(claim=claim, due_at=later, counts=counts, error={"title": "not now"})
+        return Requeued(
+            claim=claim,
+            at=self.clock.now(),
+            due_at=later,
+            counts=counts,
+            error={"title": "not now"},
+        )
 
     def failed(self, claim: Claim) -> Failed:
         return Failed(claim=claim, at=self.clock.now(), error={"title": "no"})
@@ -55,8 +72,8 @@ class Scene:
 
 
 @pytest.fixture
-def scene(outbox: Any, messages: Any, insert: Any, clock: Any) -> Scene:
-    return Scene(outbox, messages, insert, clock)
+def scene(outbox: Any, stuck: Any, messages: Any, insert: Any, clock: Any) -> Scene:
+    return Scene(outbox, stuck, messages, insert, clock)
 
 
 async def test_of_many_who_claim_a_message_one_wins(scene: Scene) -> None:
@@ -66,7 +83,11 @@ async def test_of_many_who_claim_a_message_one_wins(scene: Scene) -> None:
     won = await asyncio.gather(
         *(
             scene.outbox.claim(
-                [Claim(message=p, owner=f"w/{n}", expires_at=now + LEASE) for p in pending], now=now
+                [
+                    Claim(message=p, owner=f"w/{n}", claimed_at=now, expires_at=now + LEASE)
+                    for p in pending
+                ],
+                now=now,
             )
             for n in range(8)
         )
@@ -82,7 +103,7 @@ async def test_a_sent_message_leaves_the_outbox(scene: Scene) -> None:
     message = await scene.stored(claim)
     assert (message.status, message.wamid, message.attempts) == ("sent", "wamid.1", 1)
     assert message.error is None
-    assert await scene.outbox.oldest_due(MessageStatus.SENDING, before=FAR) == {}
+    assert await scene.stuck.oldest_due(MessageStatus.SENDING, before=FAR) == {}
 
 
 async def test_an_attempt_counts_and_a_wait_does_not(scene: Scene) -> None:
@@ -97,7 +118,7 @@ async def test_an_attempt_counts_and_a_wait_does_not(scene: Scene) -> None:
     assert message.error == {"title": "not now"}
 
 
-@pytest.mark.parametrize("kind", ["sent", "requeued", "failed", "in_doubt"])
+@pytest.mark.parametrize("kind", ["requeued", "failed", "in_doubt"])
 async def test_a_late_settlement_of_a_claim_that_is_over_changes_nothing(
     scene: Scene, kind: str
 ) -> None:
@@ -108,9 +129,8 @@ async def test_a_late_settlement_of_a_claim_that_is_over_changes_nothing(
     queued = await scene.stored(old)
     assert (queued.status, queued.wamid) == ("queued", None)
     [new] = await scene.claims(old.message.id, owner="w/2")
-    if kind != "sent":  # An answer of Graph is true whoever brings it.
-        await scene.settle(getattr(scene, kind)(old))
-        assert (await scene.stored(old)).status == "sending"
+    await scene.settle(getattr(scene, kind)(old))
+    assert (await scene.stored(old)).status == "sending"
     await scene.settle(scene.sent(new, "wamid.new"))
     assert (await scene.stored(old)).wamid == "wamid.new"
     for late in ("requeued", "failed", "in_doubt", "sent"):
@@ -119,17 +139,99 @@ async def test_a_late_settlement_of_a_claim_that_is_over_changes_nothing(
         assert (message.status, message.wamid) == ("sent", "wamid.new")
 
 
-async def test_from_doubt_graphs_answer_still_counts(scene: Scene) -> None:
+@pytest.mark.parametrize(
+    ("kind", "status", "attempts"),
+    [("sent", "sent", 1), ("requeued", "queued", 0), ("failed", "failed", 1)],
+)
+async def test_from_doubt_graphs_late_answer_still_counts_and_counts_once(
+    scene: Scene, kind: str, status: str, attempts: int
+) -> None:
     claim = await scene.claimed()
     await scene.settle(scene.in_doubt(claim))
     doubted = await scene.stored(claim)
     assert (doubted.status, doubted.error) == ("in_doubt", {"title": "who knows"})
-    assert await scene.outbox.oldest_due(MessageStatus.SENDING, before=FAR) == {}
-    await scene.settle(scene.failed(claim))
-    assert (await scene.stored(claim)).status == "in_doubt"
+    assert doubted.attempts == 1
+    assert await scene.stuck.oldest_due(MessageStatus.SENDING, before=FAR) == {}
+    await scene.settle(getattr(scene, kind)(claim))
+    message = await scene.stored(claim)
+    assert (message.status, message.attempts) == (status, attempts)
+
+
+async def test_a_late_answer_makes_a_resend_needless(scene: Scene) -> None:
+    """Whoever brings it: Graph took the message, and its second POST must not leave."""
+    claim = await scene.claimed()
+    await scene.settle(scene.in_doubt(claim))
+    scene.clock.advance(minutes=5)
+    await scene.resend()
+    assert (await scene.stored(claim)).status == "queued"
     await scene.settle(scene.sent(claim))
     message = await scene.stored(claim)
-    assert (message.status, message.error) == ("sent", None)
+    assert (message.status, message.wamid) == ("sent", "wamid.1")
+    assert await scene.outbox.find_queued([claim.message.id]) == []
+
+
+async def test_a_doubt_is_resent_after_its_wait_and_not_for_ever(scene: Scene) -> None:
+    first = await scene.claimed()
+    await scene.settle(scene.in_doubt(first))
+    assert await scene.resend() == 0, "its lease has not ended"
+    assert await scene.stuck.newest_doubts(before=scene.clock.now()) == {}
+    resends = 0
+    for _ in range(10):
+        scene.clock.advance(minutes=5)
+        assert list(await scene.stuck.newest_doubts(before=scene.clock.now())) == [TENANT]
+        if not await scene.resend():
+            break
+        resends += 1
+        [again] = await scene.claims(first.message.id, owner=f"w/{resends}")
+        await scene.settle(scene.in_doubt(again))
+    message = await scene.stored(first)
+    assert (message.status, message.attempts, resends) == ("in_doubt", 5, 4)
+    events = [entry["event"] for entry in message.history]
+    assert events == ["in_doubt", *["resent", "in_doubt"] * 4]
+    assert message.history[1]["before"]["status"] == "in_doubt"
+
+
+async def test_a_parked_message_stands_in_nobodys_way_and_comes_back(scene: Scene) -> None:
+    line = ObjectId()
+    first, second = [await scene.insert(TENANT, conversation_id=line) for _ in range(2)]
+    [claim] = await scene.claims(first.id)
+    now = scene.clock.now()
+    until = now + timedelta(hours=24)
+    await scene.settle(
+        Parked(claim=claim, at=now, until=until, error={"code": 131049}, expires_at=FAR)
+    )
+    parked = await scene.stored(claim)
+    assert (parked.status, parked.attempts, parked.next_attempt_at) == ("queued", 0, until)
+    assert await scene.outbox.heads([line]) == {line: second.id}
+    assert [m.id for m in await scene.outbox.due(TENANT, now=FAR, limit=10)] == [second.id]
+    assert await scene.stuck.oldest_parked(before=until) == {}
+    scene.clock.advance(hours=24, seconds=1)
+    assert await scene.stuck.oldest_parked(before=scene.clock.now()) == {TENANT: until}
+    await scene.stuck.return_parked(TENANT, now=scene.clock.now())
+    assert await scene.outbox.heads([line]) == {line: first.id}
+    [back] = await scene.outbox.find_queued([first.id])
+    assert back.expires_at == FAR
+    assert await scene.stuck.oldest_parked(before=FAR) == {}
+
+
+async def test_put_off_until_their_own_times(scene: Scene) -> None:
+    messages = [await scene.insert(TENANT) for _ in range(3)]
+    now = scene.clock.now()
+    until = {m.id: now + timedelta(seconds=n + 1) for n, m in enumerate(messages[:2])}
+    await scene.outbox.put_off(until)
+    due = await scene.outbox.due(TENANT, now=now, limit=10)
+    assert [message.id for message in due] == [messages[2].id]
+    assert await scene.outbox.next_due(TENANT, after=now) == now + timedelta(seconds=1)
+
+
+async def test_history_is_bounded_and_keeps_the_newest(scene: Scene) -> None:
+    claim = await scene.claimed()
+    for n in range(30):
+        await scene.settle(scene.requeued(claim, counts=True))
+        [claim] = await scene.claims(claim.message.id, owner=f"w/{n}")
+    history = (await scene.stored(claim)).history
+    assert [entry["attempt"] for entry in history] == list(range(11, 31))
+    assert {entry["event"] for entry in history} == {"refused"}
 
 
 async def test_a_wamid_that_another_message_has_still_settles_and_spoils_no_neighbour(
@@ -146,11 +248,11 @@ async def test_a_wamid_that_another_message_has_still_settles_and_spoils_no_neig
 async def test_only_an_expired_lease_is_expired(scene: Scene) -> None:
     claim = await scene.claimed()
     other = await scene.insert(TENANT)
-    assert await scene.outbox.expired(TENANT, now=scene.clock.now() + LEASE, limit=10) == []
+    assert await scene.stuck.expired(TENANT, now=scene.clock.now() + LEASE, limit=10) == []
     after = scene.clock.now() + LEASE + timedelta(milliseconds=1)
-    [expired] = await scene.outbox.expired(TENANT, now=after, limit=10)
+    [expired] = await scene.stuck.expired(TENANT, now=after, limit=10)
     assert (expired.message.id, expired.owner) == (claim.message.id, claim.owner)
-    assert await scene.outbox.expired(ObjectId(), now=after, limit=10) == []
+    assert await scene.stuck.expired(ObjectId(), now=after, limit=10) == []
     assert other.id != expired.message.id
 
 
@@ -205,14 +307,14 @@ async def test_oldest_due_tells_each_tenants_own(scene: Scene) -> None:
     for tenant_id in (TENANT, other):
         for _ in range(3):
             await scene.insert(tenant_id)
-    found = await scene.outbox.oldest_due(MessageStatus.QUEUED, before=first + timedelta(seconds=6))
+    found = await scene.stuck.oldest_due(MessageStatus.QUEUED, before=first + timedelta(seconds=6))
     assert found == {
         TENANT: first,
         other: first + timedelta(seconds=5),
     }
-    found = await scene.outbox.oldest_due(MessageStatus.QUEUED, before=first + timedelta(seconds=1))
+    found = await scene.stuck.oldest_due(MessageStatus.QUEUED, before=first + timedelta(seconds=1))
     assert found == {TENANT: first}
-    assert await scene.outbox.oldest_due(MessageStatus.QUEUED, before=first) == {}
+    assert await scene.stuck.oldest_due(MessageStatus.QUEUED, before=first) == {}
 
 
 async def test_every_line_has_its_head_also_behind_a_very_long_one(scene: Scene) -> None:

@@ -22,8 +22,10 @@ async def test_a_taken_number_is_a_conflict_also_in_a_race(open_backend: Any) ->
     assert len((await one.call("GET", "/tenants")).body["items"]) == 1
 
 
-async def test_secrets_go_in_and_never_come_out(open_backend: Any, database: Any) -> None:
-    backend = await open_backend()
+async def test_secrets_go_in_and_never_come_out(
+    backend: Any, simulator: Any, database: Any
+) -> None:
+    simulator.settings.app_secret = None  # Graph does not look at proofs.
     tenant_id = await backend.register(accessToken=TOKEN, appSecret=SECRET)
     answers = [
         await backend.call("GET", f"/tenants/{tenant_id}"),
@@ -58,12 +60,31 @@ async def test_a_patch_changes_what_it_names(open_backend: Any) -> None:
     assert changed.body["settings"] == {
         "autoReply": {"enabled": True, "text": "thanks for reaching us\n- team <tenant.name>"},
         "limits": {"messagesPerSecond": 20},
+        "inDoubtPolicy": "hold",
+        "checkWindow": True,
     }
     assert changed.body["hasAppSecret"] is True
     assert (await backend.call("GET", f"/tenants/{tenant_id}")).body == changed.body
     assert (await backend.patch(tenant_id, appSecret=None)).body["hasAppSecret"] is False
     back = await backend.patch(tenant_id, settings={"limits": None})
     assert back.body["settings"]["limits"] == {"messagesPerSecond": 80}
+
+
+async def test_settings_that_are_taken_away_are_the_defaults_again(open_backend: Any) -> None:
+    backend = await open_backend()
+    tenant_id = await backend.register()
+    before = (await backend.call("GET", f"/tenants/{tenant_id}")).body["settings"]
+    chosen = {
+        "autoReply": {"enabled": False, "text": "later"},
+        "limits": {"messagesPerSecond": 5},
+        "inDoubtPolicy": "resend",
+        "checkWindow": False,
+    }
+    assert (await backend.patch(tenant_id, settings=chosen)).body["settings"] == chosen
+    one = await backend.patch(tenant_id, settings={"inDoubtPolicy": None})
+    assert one.body["settings"] == {**chosen, "inDoubtPolicy": "hold"}
+    every = await backend.patch(tenant_id, settings=None)
+    assert (every.status, every.body["settings"]) == (200, before)
 
 
 async def test_a_paused_tenant_says_why_and_an_active_one_does_not(open_backend: Any) -> None:
@@ -88,6 +109,8 @@ async def test_a_bad_patch_changes_nothing(open_backend: Any) -> None:
         {"phoneNumberId": "222222"},
         {"settings": {"limits": {"messagesPerSecond": 0}}},
         {"settings": []},
+        {"settings": {"inDoubtPolicy": "perhaps"}},
+        {"settings": {"checkWindow": "no"}},
         {"name": "fine", "typo": 1},
         {"tenantId": "x"},
     ):
@@ -113,6 +136,31 @@ async def test_patches_at_the_same_moment_lose_nothing(open_backend: Any) -> Non
         assert tenant["name"] == f"name {n}"
         assert tenant["settings"]["limits"]["messagesPerSecond"] == n
         assert tenant["settings"]["autoReply"]["text"] == f"text {n}"
+
+
+async def test_thirty_patches_at_the_same_moment_all_count(open_backend: Any) -> None:
+    one, two = await open_backend(), await open_backend()
+    tenant_id = await one.register()
+    fields: list[dict[str, Any]] = [
+        {"name": "name"},
+        {"wabaId": "102290129340398"},
+        {"settings": {"limits": {"messagesPerSecond": 7}}},
+        {"settings": {"autoReply": {"text": "text"}}},
+        {"settings": {"checkWindow": False}},
+        {"settings": {"inDoubtPolicy": "resend"}},
+    ]
+    answers = await asyncio.gather(
+        *((one, two)[n % 2].patch(tenant_id, **fields[n % len(fields)]) for n in range(30))
+    )
+    assert [answer.status for answer in answers] == [200] * 30
+    tenant = (await two.call("GET", f"/tenants/{tenant_id}")).body
+    assert (tenant["name"], tenant["wabaId"]) == ("name", "102290129340398")
+    assert tenant["settings"] == {
+        "autoReply": {"enabled": True, "text": "text"},
+        "limits": {"messagesPerSecond": 7},
+        "inDoubtPolicy": "resend",
+        "checkWindow": False,
+    }
 
 
 async def test_a_change_holds_in_every_process_within_two_seconds(

@@ -3,10 +3,13 @@
 import json
 import re
 import sys
+from collections.abc import Callable
 
 import pytest
 
+from manyline.entry.api.shown import show_tenant
 from manyline.entry.cli.show import one_line, show_facts, show_json, show_table
+from manyline.tenants.models import Tenant, TenantStatus
 
 
 @pytest.mark.parametrize(
@@ -60,3 +63,20 @@ def test_json_in_a_pipe_is_the_same_value(capsys: pytest.CaptureFixture[str]) ->
     out = capsys.readouterr().out
     assert json.loads(out) == HOSTILE
     assert "ধন্যবাদ" in out
+
+
+def test_a_paused_tenant_is_shown_with_graphs_code_and_its_settings(
+    capsys: pytest.CaptureFixture[str], make_tenant: Callable[..., Tenant]
+) -> None:
+    tenant = make_tenant(
+        status=TenantStatus.PAUSED, paused_reason="The token has expired.", paused_code=190
+    )
+    show_facts(show_tenant(tenant).model_dump(mode="json", by_alias=True))
+    facts = dict(
+        re.split(r"\s{2,}", line, maxsplit=1) for line in capsys.readouterr().out.splitlines()
+    )
+    assert facts["status"] == "paused"
+    assert facts["pausedReason"] == "The token has expired."
+    assert facts["pausedCode"] == "190"
+    assert facts["settings.inDoubtPolicy"] == "hold"
+    assert facts["settings.checkWindow"] == "yes"

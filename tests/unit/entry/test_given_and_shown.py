@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from manyline.entry.api.given import RegisterGiven, SendGiven
+from manyline.entry.api.given import RegisterGiven, SendGiven, SettingsGiven, TenantPatch
 from manyline.entry.api.shown import show_tenant
-from manyline.tenants.models import Tenant
+from manyline.tenants.models import InDoubtPolicy, Tenant, TenantSettings, TenantStatus
 from manyline.vault.envelope import SealedSecret
 
 REGISTER = {"name": "Tenant A", "phoneNumberId": "111111111111111", "accessToken": "mock_token"}
@@ -44,6 +44,10 @@ def test_the_seeds_bodies_pass() -> None:
         {"settings": {"autoReply": {"text": ""}}},
         {"settings": {"autoReply": {"enabled": "perhaps"}}},
         {"settings": {"typo": {}}},
+        {"settings": {"inDoubtPolicy": "perhaps"}},
+        {"settings": {"inDoubtPolicy": None}},
+        {"settings": {"checkWindow": "no"}},
+        {"settings": {"checkWindow": 0}},
         {"typo": 1},
         {"status": "active"},
     ],
@@ -84,3 +88,27 @@ def test_a_shown_tenant_says_whether_there_is_a_secret_and_no_more(
     for secret in ("sealed", "wrapped", "Token", "dataKey", "local-1"):
         assert secret not in shown
         assert secret not in repr(tenant) or secret == "Token"
+
+
+def test_settings_are_given_and_shown_in_the_same_words() -> None:
+    given = {"inDoubtPolicy": "resend", "checkWindow": False}
+    settings = SettingsGiven.model_validate(given).to_settings()
+    assert settings == TenantSettings(in_doubt_policy=InDoubtPolicy.RESEND, check_window=False)
+    assert settings.to_document().items() >= given.items()
+    assert SettingsGiven.model_validate(settings.to_document()).to_settings() == settings
+
+
+def test_a_patch_without_settings_means_the_defaults() -> None:
+    patch = TenantPatch.model_validate({"name": "A", "wabaId": None, "status": "active"})
+    assert patch.settings.to_settings() == TenantSettings()
+
+
+def test_a_paused_tenant_shows_the_code_that_paused_it(make_tenant: Callable[..., Tenant]) -> None:
+    tenant = make_tenant(status=TenantStatus.PAUSED, paused_reason="expired", paused_code=190)
+    shown = show_tenant(tenant).model_dump(mode="json", by_alias=True)
+    assert (shown["status"], shown["pausedReason"], shown["pausedCode"]) == (
+        "paused",
+        "expired",
+        190,
+    )
+    assert show_tenant(make_tenant()).paused_code is None

@@ -3,18 +3,24 @@
 import importlib
 import json
 import pkgutil
+from datetime import UTC, datetime
+from typing import Any
 
 import manyline
 from manyline.base.errors import ManylineError, StoreUnavailableError
 from manyline.entry.api.problems import STATUS_OF, from_error
-from manyline.tenants.models import TenantNotFoundError
+from manyline.sending.refusals import BadRecipientError, WindowClosedError
+from manyline.tenants.models import (
+    GraphUnreachableError,
+    TenantNotFoundError,
+    TokenRefusedError,
+)
 
 # Never raised to a route: these end a process, a job or a start.
 NEVER_ANSWERED = {
     "manyline.events.models.PositionLostError",
     "manyline.base.errors.SettingsError",
     "manyline.entry.api.server.AddressTakenError",
-    "manyline.limits.buckets.LimitsUnavailableError",
     "manyline.queue.errors.JobFailedError",
     "manyline.queue.errors.QueueUnavailableError",
     "manyline.queue.errors.WorkerDiedError",
@@ -79,3 +85,38 @@ def test_who_may_try_again_is_told_when() -> None:
     answer = from_error(StoreUnavailableError("away"), request_id=None)
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
+
+
+def rendered(error: ManylineError) -> dict[str, Any]:
+    return dict(json.loads(bytes(from_error(error, request_id=None).body)))
+
+
+def test_a_closed_window_names_graphs_code_since_when_and_the_way_out() -> None:
+    problem = rendered(WindowClosedError(datetime(2026, 11, 19, 8, 30, tzinfo=UTC)))
+    assert (problem["status"], problem["code"], problem["graphCode"]) == (
+        422,
+        "window_closed",
+        131047,
+    )
+    for words in ("131047", "template", "2026-11-19 08:30 UTC", "checkWindow"):
+        assert words in problem["detail"]
+    assert [each["field"] for each in problem["errors"]] == ["text"]
+
+
+def test_a_refused_token_names_graphs_code_for_a_program_too() -> None:
+    error = TokenRefusedError("accessToken: no", graph_code=190, fbtrace_id="AbC")
+    problem = rendered(error)
+    assert (problem["status"], problem["code"]) == (422, "token_refused")
+    assert (problem["graphCode"], problem["fbtraceId"]) == (190, "AbC")
+    assert problem["errors"] == [{"field": "accessToken", "message": "no"}]
+
+
+def test_an_unreachable_graph_is_no_fault_of_the_callers() -> None:
+    answer = from_error(GraphUnreachableError("away"), request_id=None)
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+
+
+def test_a_recipient_that_cannot_be_is_the_field_to() -> None:
+    problem = rendered(BadRecipientError("to: not a phone number"))
+    assert problem["errors"] == [{"field": "to", "message": "not a phone number"}]

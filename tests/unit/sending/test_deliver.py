@@ -10,6 +10,12 @@ from bson import ObjectId
 
 from manyline.limits.buckets import Reserved, Wanted
 from manyline.messages.models import Pending
+from manyline.sending.breakers import (
+    FAILURES_TO_OPEN,
+    FIRST_WAIT_SECONDS,
+    PROBE_SECONDS,
+    Breakers,
+)
 from manyline.sending.deliver import DRAIN_TAKES, DRAIN_WINDOW, Deliverer
 from manyline.sending.flight import FEWEST_PER_NUMBER, Flight
 from manyline.sending.models import Claim
@@ -29,6 +35,7 @@ class Outbox:
         self.unsettled: list[Pending] = []
         self.claimed: list[ObjectId] = []
         self.parked: list[ObjectId] = []
+        self.put_off_until: dict[ObjectId, datetime] = {}
 
     async def find_queued(self, ids: Sequence[ObjectId]) -> list[Pending]:
         return [m for m in self.unsettled if m.id in ids and m.id not in self.claimed]
@@ -56,6 +63,9 @@ class Outbox:
     async def park_behind(self, messages: Sequence[Pending], *, until: datetime) -> None:
         self.parked += [message.id for message in messages]
 
+    async def put_off(self, until: Mapping[ObjectId, datetime]) -> None:
+        self.put_off_until.update(until)
+
 
 class Directory:
     def __init__(self) -> None:
@@ -73,19 +83,25 @@ class Directory:
 
 
 class Buckets:
-    """Grants so many slots in all, per number."""
+    """Grants so many slots in all, per number; `pairs` are recipients that must wait."""
 
     def __init__(self) -> None:
         self.slots: dict[str, int] = {}
+        self.pairs: dict[str, float] = {}
 
     async def reserve(self, wanted: Mapping[str, Wanted]) -> dict[str, Reserved]:
         answer: dict[str, Reserved] = {}
         for number, want in wanted.items():
-            left = self.slots.get(number, 10**6)
-            granted = min(left, want.slots)
-            self.slots[number] = left - granted
-            answer[number] = Reserved(granted, retry_after=0.5)
+            waits = [self._wait(number, recipient) for recipient in want.recipients]
+            answer[number] = Reserved(waits, retry_after=0.5 if None in waits else 0.0)
         return answer
+
+    def _wait(self, number: str, recipient: str) -> float | None:
+        if recipient in self.pairs:
+            return self.pairs[recipient]
+        left = self.slots.get(number, 10**6)
+        self.slots[number] = max(0, left - 1)
+        return 0.0 if left else None
 
 
 class Calls:
@@ -111,6 +127,8 @@ class Scene:
         self.outbox, self.directory, self.buckets = Outbox(), Directory(), Buckets()
         self.calls, self.woken = Calls(), Woken()
         self.flight = Flight(capacity=1000, on_room=self.woken.wake_number)
+        self.monotonic = 0.0
+        self.breakers = Breakers(monotonic=lambda: self.monotonic)
         parts: dict[str, Any] = {
             "outbox": self.outbox,
             "directory": self.directory,
@@ -119,7 +137,12 @@ class Scene:
             "wakes": self.woken,
         }
         self.deliverer = Deliverer(
-            **parts, flight=self.flight, clock=clock, lease=timedelta(seconds=30), owner="w"
+            **parts,
+            flight=self.flight,
+            breakers=self.breakers,
+            clock=clock,
+            lease=timedelta(seconds=30),
+            owner="w",
         )
 
     def tenant(self, number: str, *, per_second: int = 80, **changes: Any) -> Tenant:
@@ -290,3 +313,43 @@ async def test_what_breaks_before_the_claim_costs_no_place(scene: Scene) -> None
         await scene.deliverer.send(texts(messages))
     assert scene.flight.total == 0
     assert scene.calls.launched == []
+
+
+async def test_a_recipient_that_had_enough_waits_alone(scene: Scene) -> None:
+    tenant = scene.tenant("111")
+    waiting, *others = scene.messages(tenant, 1, recipient="+4915112345678") + scene.messages(
+        tenant, 3
+    )
+    scene.buckets.pairs["+4915112345678"] = 6.0
+    await scene.deliverer.send(texts([waiting, *others]))
+    assert scene.calls.launched == ids(others)
+    assert scene.flight.total == 3
+    assert scene.outbox.put_off_until == {waiting.id: scene.clock.now() + timedelta(seconds=6)}
+    assert scene.woken.numbers == [("111", 6.0)]
+
+
+async def test_an_open_breaker_lets_one_probe_through_and_then_everybody(scene: Scene) -> None:
+    messages = scene.messages(scene.tenant("111"), 10)
+    for _ in range(FAILURES_TO_OPEN):
+        scene.breakers.unanswered("111")
+    await scene.deliverer.send(texts(messages))
+    assert scene.calls.launched == []
+    assert scene.woken.numbers == [("111", FIRST_WAIT_SECONDS)]
+    assert await scene.deliverer.drain("111") == FIRST_WAIT_SECONDS
+    scene.monotonic += FIRST_WAIT_SECONDS
+    assert await scene.deliverer.drain("111") == PROBE_SECONDS
+    assert scene.calls.launched == [messages[0].id]
+    scene.breakers.answered("111")
+    assert await scene.deliverer.drain("111") is None
+    assert scene.calls.launched == ids(messages)
+
+
+async def test_a_probe_that_got_no_slot_leaves_the_way_to_the_next(scene: Scene) -> None:
+    messages = scene.messages(scene.tenant("111"), 2)
+    for _ in range(FAILURES_TO_OPEN):
+        scene.breakers.unreachable()
+    scene.monotonic += FIRST_WAIT_SECONDS
+    scene.buckets.slots["111"] = 0
+    await scene.deliverer.send(texts(messages))
+    assert scene.calls.launched == []
+    assert scene.breakers.wait("111") == 0

@@ -10,13 +10,24 @@ from prometheus_client import CollectorRegistry
 from manyline.messages.states import MessageStatus
 from manyline.observability.metrics import SendingMetrics
 from manyline.sending.models import Claim
-from manyline.sending.relay import OVERDUE, WAKES_PER_ROUND, Relay
-from manyline.tenants.models import Tenant, TenantNotFoundError, TenantStatus
+from manyline.sending.relay import OVERDUE, WAKES_PER_ROUND, Relay, RelayRules
+from manyline.tenants.models import (
+    InDoubtPolicy,
+    Tenant,
+    TenantNotFoundError,
+    TenantSettings,
+    TenantStatus,
+)
+
+RULES = RelayRules(resend_after=timedelta(minutes=2), expiry=timedelta(hours=24))
 
 
-class Outbox:
+class Stuck:
     def __init__(self) -> None:
         self.oldest: dict[ObjectId, datetime] = {}
+        self.parked: dict[ObjectId, datetime] = {}
+        self.doubts: dict[ObjectId, datetime] = {}
+        self.resent: list[ObjectId] = []
 
     async def oldest_due(
         self, status: MessageStatus, *, before: datetime
@@ -27,6 +38,23 @@ class Outbox:
 
     async def expired(self, _tenant_id: ObjectId, *, now: datetime, limit: int) -> list[Claim]:
         return []
+
+    async def oldest_parked(self, *, before: datetime) -> dict[ObjectId, datetime]:
+        return {tenant_id: until for tenant_id, until in self.parked.items() if until < before}
+
+    async def return_parked(self, tenant_id: ObjectId, *, now: datetime) -> None:
+        assert self.parked.pop(tenant_id) < now
+
+    async def newest_doubts(self, *, before: datetime) -> dict[ObjectId, datetime]:
+        return {tenant_id: since for tenant_id, since in self.doubts.items() if since < before}
+
+    async def resend(
+        self, tenant_id: ObjectId, *, doubted_before: datetime, now: datetime, expires_at: datetime
+    ) -> int:
+        assert doubted_before == now - RULES.resend_after
+        assert expires_at == now + RULES.expiry
+        self.resent.append(tenant_id)
+        return 1
 
 
 class Directory:
@@ -50,21 +78,22 @@ class Woken:
 class Scene:
     def __init__(self, clock: Any, make_tenant: Any) -> None:
         self._clock, self._make_tenant = clock, make_tenant
-        self.outbox, self.directory, self.woken = Outbox(), Directory(), Woken()
+        self.stuck, self.directory, self.woken = Stuck(), Directory(), Woken()
         parts: dict[str, Any] = {
-            "outbox": self.outbox,
+            "outbox": None,
+            "stuck": self.stuck,
             "directory": self.directory,
             "wakes": self.woken,
             "settler": None,
         }
         metrics = SendingMetrics(CollectorRegistry())
-        self.relay = Relay(**parts, clock=clock, metrics=metrics)
+        self.relay = Relay(**parts, clock=clock, metrics=metrics, rules=RULES)
 
     def waiting(self, numbers: Sequence[str], *, seconds: float, **changes: Any) -> None:
         for number in numbers:
             tenant = self._make_tenant(phone_number_id=number, **changes)
             self.directory.tenants[tenant.id] = tenant
-            self.outbox.oldest[tenant.id] = self._clock.now() - timedelta(seconds=seconds)
+            self.stuck.oldest[tenant.id] = self._clock.now() - timedelta(seconds=seconds)
 
 
 async def test_who_waits_long_enough_is_woken_the_longest_first(
@@ -76,7 +105,7 @@ async def test_who_waits_long_enough_is_woken_the_longest_first(
     scene.waiting(["later"], seconds=-10)
     scene.waiting(["old"], seconds=overdue + 1)
     scene.waiting(["older"], seconds=overdue + 100)
-    scene.outbox.oldest[ObjectId()] = clock.now() - timedelta(days=1)
+    scene.stuck.oldest[ObjectId()] = clock.now() - timedelta(days=1)
     assert await scene.relay.round() == 2
     assert scene.woken.numbers == ["older", "old"]
 
@@ -94,3 +123,39 @@ async def test_a_round_is_bounded(clock: Any, make_tenant: Any) -> None:
     scene = Scene(clock, make_tenant)
     scene.waiting([f"n{n}" for n in range(WAKES_PER_ROUND + 5)], seconds=100)
     assert await scene.relay.round() == WAKES_PER_ROUND
+
+
+async def test_a_long_wait_that_is_over_is_woken_at_once(clock: Any, make_tenant: Any) -> None:
+    scene = Scene(clock, make_tenant)
+    over, waiting = make_tenant(phone_number_id="over"), make_tenant(phone_number_id="waiting")
+    scene.directory.tenants = {over.id: over, waiting.id: waiting}
+    scene.stuck.parked = {
+        over.id: clock.now() - timedelta(seconds=1),
+        waiting.id: clock.now() + timedelta(seconds=1),
+    }
+    assert await scene.relay.round() == 1
+    assert scene.woken.numbers == ["over"]
+    assert scene.stuck.parked.keys() == {waiting.id}
+
+
+async def test_doubts_are_resent_after_a_wait_and_only_by_policy(
+    clock: Any, make_tenant: Any
+) -> None:
+    scene = Scene(clock, make_tenant)
+    resends = TenantSettings(in_doubt_policy=InDoubtPolicy.RESEND)
+    holds = make_tenant(phone_number_id="holds")
+    due, fresh, paused = (
+        make_tenant(phone_number_id=number, settings=resends, status=status)
+        for number, status in (
+            ("due", TenantStatus.ACTIVE),
+            ("fresh", TenantStatus.ACTIVE),
+            ("paused", TenantStatus.PAUSED),
+        )
+    )
+    scene.directory.tenants = {each.id: each for each in (holds, due, fresh, paused)}
+    long_ago = clock.now() - RULES.resend_after - timedelta(seconds=1)
+    scene.stuck.doubts = {holds.id: long_ago, due.id: long_ago, paused.id: long_ago}
+    scene.stuck.doubts[fresh.id] = clock.now() - RULES.resend_after + timedelta(seconds=1)
+    await scene.relay.round()
+    assert scene.stuck.resent == [due.id]
+    assert scene.woken.numbers == ["due"]

@@ -1,15 +1,30 @@
 """Tenants' settings survive storing, and what is missing has its default."""
 
-from manyline.tenants.models import DEFAULT_REPLY, AutoReply, Limits, TenantSettings
+from typing import Any
+
+from manyline.tenants.models import (
+    DEFAULT_REPLY,
+    AutoReply,
+    InDoubtPolicy,
+    Limits,
+    TenantSettings,
+)
 
 
 def test_settings_survive_storing() -> None:
-    settings = TenantSettings(AutoReply(enabled=False, text="hi"), Limits(messages_per_second=7))
+    settings = TenantSettings(
+        AutoReply(enabled=False, text="hi"),
+        Limits(messages_per_second=7),
+        in_doubt_policy=InDoubtPolicy.RESEND,
+        check_window=False,
+    )
     assert TenantSettings.from_document(settings.to_document()) == settings
 
 
 def test_what_is_missing_has_its_default() -> None:
-    for document in ({}, {"autoReply": {}, "limits": {}}, {"autoReply": None, "limits": None}):
+    missing = dict.fromkeys(["autoReply", "limits", "inDoubtPolicy", "checkWindow"])
+    documents: list[dict[str, Any]] = [{}, {"autoReply": {}, "limits": {}}, missing]
+    for document in documents:
         settings = TenantSettings.from_document(document)
         assert settings == TenantSettings()
     assert (
@@ -17,3 +32,5 @@ def test_what_is_missing_has_its_default() -> None:
     )
     assert settings.limits.messages_per_second == 80
     assert settings.auto_reply.enabled
+    assert settings.in_doubt_policy is InDoubtPolicy.HOLD
+    assert settings.check_window

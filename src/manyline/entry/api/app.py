@@ -8,12 +8,13 @@ from manyline.entry.api import problems
 from manyline.entry.api.layers import BoundedBody, OperatorDoor, RequestContext
 from manyline.entry.api.routes.conversations import conversation_routes
 from manyline.entry.api.routes.customers import customer_routes
+from manyline.entry.api.routes.dead_letters import dead_letter_routes
 from manyline.entry.api.routes.events import event_routes
 from manyline.entry.api.routes.health import health_routes
 from manyline.entry.api.routes.messages import message_routes
 from manyline.entry.api.routes.tenants import tenant_routes
 from manyline.entry.api.routes.webhook import WebhookDoor
-from manyline.runtime import ApiRuntime
+from manyline.runtime.api import ApiRuntime
 
 DESCRIPTION = (
     "Many businesses, each with its own WhatsApp line, one backend. Meta's webhook is"
@@ -28,8 +29,17 @@ def build_app(runtime: ApiRuntime) -> ASGIApp:
     app = FastAPI(title="Manyline", description=DESCRIPTION, version="0.1.0")
     problems.install(app)
     app.include_router(health_routes(foundation))
-    app.include_router(tenant_routes(foundation.tenants, foundation.directory, foundation.wakes))
-    app.include_router(message_routes(runtime.acceptor, runtime.messages, foundation.directory))
+    app.include_router(
+        tenant_routes(foundation.tenants, runtime.changer, foundation.directory, foundation.wakes)
+    )
+    app.include_router(
+        message_routes(runtime.acceptor, runtime.messages, foundation.directory, foundation.clock)
+    )
+    app.include_router(
+        dead_letter_routes(
+            runtime.replays, runtime.messages, foundation.directory, foundation.clock
+        )
+    )
     app.include_router(
         conversation_routes(
             runtime.conversations,

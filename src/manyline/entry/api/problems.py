@@ -17,23 +17,33 @@ from manyline.base.batching import OverloadedError
 from manyline.base.errors import ManylineError, StoreUnavailableError
 from manyline.base.paging import BadCursorError
 from manyline.conversations.models import ConversationNotFoundError
+from manyline.entry.api.shown import iso
 from manyline.events.models import EventsUnavailableError
 from manyline.inbound.models import BadSignatureError
 from manyline.infra.documents import UnstorableError
 from manyline.messages.models import MessageNotFoundError
 from manyline.meta.webhook import MalformedWebhookError
-from manyline.sending.models import (
+from manyline.sending.refusals import (
+    OUTSIDE_WINDOW,
     BadRecipientError,
     IdempotencyConflictError,
     KeysDifferError,
     ReservedKeyError,
+    WindowClosedError,
+)
+from manyline.sending.replay_results import (
+    CallUnderWayError,
+    NotInDoubtError,
+    NotReplayableError,
 )
 from manyline.tenants.models import (
+    GraphUnreachableError,
     MockTokenRefusedError,
     PhoneNumberTakenError,
     TenantChangedError,
     TenantNotActiveError,
     TenantNotFoundError,
+    TokenRefusedError,
 )
 from manyline.vault.keyring import VaultError
 
@@ -41,13 +51,17 @@ STATUS_OF: dict[type[ManylineError], int] = {
     BadCursorError: 400,
     BadRecipientError: 422,
     BadSignatureError: 401,
+    CallUnderWayError: 409,
     ConversationNotFoundError: 404,
     EventsUnavailableError: 503,
+    GraphUnreachableError: 503,
     IdempotencyConflictError: 422,
     KeysDifferError: 422,
     MalformedWebhookError: 400,
     MessageNotFoundError: 404,
     MockTokenRefusedError: 422,
+    NotInDoubtError: 409,
+    NotReplayableError: 409,
     OverloadedError: 503,
     PhoneNumberTakenError: 409,
     ReservedKeyError: 422,
@@ -55,8 +69,10 @@ STATUS_OF: dict[type[ManylineError], int] = {
     TenantChangedError: 409,
     TenantNotActiveError: 409,
     TenantNotFoundError: 404,
+    TokenRefusedError: 422,
     UnstorableError: 422,
     VaultError: 500,
+    WindowClosedError: 422,
 }
 RETRY_AFTER_SECONDS = "2"
 
@@ -108,7 +124,34 @@ def from_error(error: ManylineError, *, request_id: str | None) -> Response:
     if error.alarm or status == 500:
         log.error("request.alarm", code=error.code, detail=error.detail)
     headers = {"Retry-After": RETRY_AFTER_SECONDS} if error.retryable else None
-    return problem(status, error.code, error.detail, request_id=request_id, headers=headers)
+    return problem(
+        status, error.code, error.detail, request_id=request_id, headers=headers, **_more(error)
+    )
+
+
+def _more(error: ManylineError) -> dict[str, Any]:
+    """What a program reads besides the sentence: a field at fault, Graph's code, a status."""
+    more: dict[str, Any] = {}
+    match error:
+        case BadRecipientError():
+            more = _at_fault("to", error)
+        case ReservedKeyError() | IdempotencyConflictError() | KeysDifferError():
+            more = _at_fault("idempotency_key", error)
+        case WindowClosedError():
+            more = {**_at_fault("text", error), "graphCode": OUTSIDE_WINDOW}
+        case MockTokenRefusedError():
+            more = _at_fault("accessToken", error)
+        case TokenRefusedError(graph_code=code, fbtrace_id=trace):
+            more = {**_at_fault("accessToken", error), "graphCode": code, "fbtraceId": trace}
+        case NotReplayableError(status=status) | NotInDoubtError(status=status):
+            more = {"messageStatus": status}
+        case CallUnderWayError(status=status, retry_at=retry_at):
+            more = {"messageStatus": status, "retryAt": retry_at and iso(retry_at)}
+    return more
+
+
+def _at_fault(field: str, error: ManylineError) -> dict[str, Any]:
+    return {"errors": [{"field": field, "message": error.detail.removeprefix(f"{field}: ")}]}
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:

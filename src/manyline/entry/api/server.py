@@ -19,7 +19,7 @@ from manyline.base.memory import settle_memory
 from manyline.entry.api.app import build_app
 from manyline.entry.api.protocol import BoundedHeadersProtocol
 from manyline.observability.logs import configure_logs
-from manyline.runtime import open_api
+from manyline.runtime.api import open_api
 from manyline.settings import Settings
 
 STOP_SECONDS = 5

@@ -1,5 +1,7 @@
 """What the API answers, as OpenAPI shows it: camelCase, times as ISO 8601 in UTC."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -8,8 +10,10 @@ from pydantic.alias_generators import to_camel
 
 from manyline.conversations.models import Conversation
 from manyline.customers.models import Customer
+from manyline.messages.explanations import explained
 from manyline.messages.models import Message
 from manyline.messages.states import MessageStatus
+from manyline.messages.timeline import Entry
 from manyline.tenants.models import (
     Tenant,
     TenantStatus,
@@ -18,11 +22,12 @@ from manyline.tenants.models import (
 Item = TypeVar("Item")
 
 
-def _iso(moment: datetime) -> str:
+def iso(moment: datetime) -> str:
+    """A time as every answer has it: UTC, whole milliseconds, `Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-Moment = Annotated[datetime, PlainSerializer(_iso, return_type=str)]
+Moment = Annotated[datetime, PlainSerializer(iso, return_type=str)]
 
 
 class Shown(BaseModel):
@@ -56,6 +61,9 @@ class TenantShown(Shown):
     display_phone_number: str | None
     status: TenantStatus
     paused_reason: str | None
+    paused_code: Annotated[
+        int | None, Field(description="Graph's code that paused it; null when a person did.")
+    ]
     has_app_secret: bool
     settings: dict[str, Any]
     created_at: Moment
@@ -80,9 +88,36 @@ class MessageShown(Shown):
     attempts: int
     next_attempt_at: Moment | None
     status_at: dict[str, Moment]
-    error: dict[str, Any] | None
+    error: Annotated[
+        dict[str, Any] | None,
+        Field(description="A Graph error comes with its class, meaning, fix and Meta's page."),
+    ]
     pricing: dict[str, Any] | None
     created_at: Moment
+
+
+def is_none(value: object) -> bool:
+    """For fields that are left out when they do not apply."""
+    return value is None
+
+
+class EntryShown(Shown):
+    """One event of a message's life; fields that do not apply are left out."""
+
+    at: Moment
+    event: str
+    text: str
+    attempt: Annotated[int | None, Field(exclude_if=is_none)] = None
+    code: Annotated[int | None, Field(exclude_if=is_none)] = None
+    details: Annotated[str | None, Field(exclude_if=is_none)] = None
+    fbtrace_id: Annotated[str | None, Field(exclude_if=is_none)] = None
+    until: Annotated[Moment | None, Field(exclude_if=is_none)] = None
+
+
+class MessageDetailShown(MessageShown):
+    """A message and all that happened to it, oldest first."""
+
+    timeline: list[EntryShown]
 
 
 class StatusShown(Shown):
@@ -150,6 +185,7 @@ def show_tenant(tenant: Tenant) -> TenantShown:
         display_phone_number=tenant.display_phone_number,
         status=tenant.status,
         paused_reason=tenant.paused_reason,
+        paused_code=tenant.paused_code,
         has_app_secret=tenant.app_secret is not None,
         settings=tenant.settings.to_document(),
         created_at=tenant.created_at,
@@ -175,9 +211,17 @@ def show_message(message: Message) -> MessageShown:
         attempts=message.attempts,
         next_attempt_at=message.next_attempt_at,
         status_at=message.status_at,
-        error=message.error,
+        error=explained(message.error, message.status),
         pricing=message.pricing,
         created_at=message.created_at,
+    )
+
+
+def show_detail(message: Message, timeline: Sequence[Entry]) -> MessageDetailShown:
+    """A message with its timeline."""
+    return MessageDetailShown(
+        **show_message(message).model_dump(),
+        timeline=[EntryShown(**asdict(entry)) for entry in timeline],
     )
 
 
@@ -189,7 +233,7 @@ def show_status(message: Message, status: MessageStatus) -> StatusShown:
         status=status,
         at=message.status_at.get(status),
         wa_message_id=message.wamid,
-        error=message.error,
+        error=explained(message.error, message.status),
     )
 
 

@@ -76,7 +76,10 @@ class ApiClient:
         return Answer(found.status, _json(raw))
 
     def _wanted(self, method: str, path: str, body: bytes | None) -> Any:
-        answer = self.call(method, path, body)
+        return self.expect(self.call(method, path, body))
+
+    def expect(self, answer: Answer) -> Any:
+        """What a good answer says; raises `RefusedError` for any other."""
         if answer.status in (200, 201) and answer.body is not None:
             return answer.body
         if answer.status == 401:

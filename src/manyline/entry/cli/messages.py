@@ -1,9 +1,10 @@
-"""`manyline messages`: list, show, send."""
+"""`manyline messages`: list, show, send; and those of `dead_letters`."""
 
 from typing import Annotated
 
 import typer
 
+from manyline.entry.cli import dead_letters
 from manyline.entry.cli.errors import errors_in_one_line
 from manyline.entry.cli.options import (
     AsJson,
@@ -14,7 +15,7 @@ from manyline.entry.cli.options import (
     client,
     path,
 )
-from manyline.entry.cli.show import say, show_facts, show_json, show_more, show_table
+from manyline.entry.cli.show import one_line, say, show_facts, show_json, show_more, show_table
 
 app = typer.Typer(help="What a tenant and its customers said.", no_args_is_help=True)
 
@@ -67,10 +68,18 @@ def show(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """One message, and where it stands."""
+    """One message, where it stands, and all that happened to it."""
     with errors_in_one_line():
         message = client(url).get(path("tenants", tenant_id, "messages", message_id))
-    (show_json if as_json else show_facts)(message)
+    if as_json:
+        show_json(message)
+        return
+    timeline = message.pop("timeline", [])
+    show_facts(message)
+    say("")
+    for entry in timeline:
+        # Not in a table: that cuts a text that is wider than the terminal.
+        say(f"{one_line(entry['at'])}  {one_line(entry['text'])}")
 
 
 @app.command()
@@ -96,3 +105,6 @@ def send(
         return
     say(f"Queued as {answer['messageId']} (idempotency key {answer['idempotency_key']}).")
     say(f"Where it stands: manyline messages show {tenant_id} {answer['messageId']}")
+
+
+dead_letters.add_to(app)

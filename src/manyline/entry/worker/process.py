@@ -13,7 +13,7 @@ from manyline.base.errors import StoreUnavailableError
 from manyline.base.memory import settle_memory
 from manyline.infra.heartbeats import INTERVAL_SECONDS
 from manyline.observability.logs import configure_logs
-from manyline.runtime import STOP_CALLS_SECONDS, WorkerRuntime, open_worker
+from manyline.runtime.worker import STOP_CALLS_SECONDS, WorkerRuntime, open_worker
 from manyline.settings import Settings
 
 STOP_JOBS_SECONDS = 3.0

@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from manyline.base.errors import ManylineError
 from manyline.infra.heartbeats import LATELY
 from manyline.infra.mongo import ping
-from manyline.runtime import Foundation
+from manyline.runtime.foundation import Foundation
 
 CHECK_SECONDS = 2.0
 UP = "up"

@@ -3,6 +3,7 @@
 import structlog
 from fastapi import APIRouter, Response
 
+from manyline.base.clock import Clock
 from manyline.entry.api.given import SendGiven
 from manyline.entry.api.parameters import (
     Cursor,
@@ -11,17 +12,25 @@ from manyline.entry.api.parameters import (
     MessageId,
     TenantId,
 )
-from manyline.entry.api.shown import MessageShown, PageShown, SentShown, show_message
+from manyline.entry.api.shown import (
+    MessageDetailShown,
+    MessageShown,
+    PageShown,
+    SentShown,
+    show_detail,
+    show_message,
+)
 from manyline.messages.repository import MessageRepository
+from manyline.messages.timeline import timeline
 from manyline.sending.accept import Acceptor, SendText
-from manyline.sending.models import KeysDifferError
+from manyline.sending.refusals import KeysDifferError
 from manyline.tenants.directory import TenantDirectory
 
 REPLAYED = "Idempotent-Replayed"
 
 
 def message_routes(
-    acceptor: Acceptor, messages: MessageRepository, directory: TenantDirectory
+    acceptor: Acceptor, messages: MessageRepository, directory: TenantDirectory, clock: Clock
 ) -> APIRouter:
     """The routes of one tenant's messages."""
     router = APIRouter(prefix="/tenants/{tenantId}", tags=["messages"])
@@ -54,10 +63,12 @@ def message_routes(
         return PageShown(items=[show_message(m) for m in page.items], next_cursor=page.next_cursor)
 
     @router.get("/messages/{messageId}")
-    async def get_message(tenant_id: TenantId, message_id: MessageId) -> MessageShown:
-        """One message and where it stands."""
+    async def get_message(tenant_id: TenantId, message_id: MessageId) -> MessageDetailShown:
+        """One message, where it stands, and all that happened to it, oldest first."""
         structlog.contextvars.bind_contextvars(tenant_id=str(tenant_id))
-        return show_message(await messages.get(tenant_id, message_id))
+        tenant = await directory.by_id(tenant_id)
+        message = await messages.get(tenant_id, message_id)
+        return show_detail(message, timeline(message, tenant, now=clock.now()))
 
     return router
 

@@ -11,15 +11,18 @@ from manyline.entry.api.given import RegisterGiven, TenantPatch
 from manyline.entry.api.parameters import Cursor, Limit, TenantId
 from manyline.entry.api.shown import PageShown, RegisteredShown, TenantShown, show_tenant
 from manyline.sending.wakes import Wakes
+from manyline.tenants.changing import Changes, TenantChanger
 from manyline.tenants.directory import TenantDirectory
-from manyline.tenants.models import Tenant
-from manyline.tenants.service import Changes, NewTenant, TenantService
+from manyline.tenants.models import Tenant, TenantStatus
+from manyline.tenants.service import NewTenant, TenantService
 
 # By then every process has forgotten the tenant as it was.
 WAKE_AFTER_SECONDS = 2.5
 
 
-def tenant_routes(service: TenantService, directory: TenantDirectory, wakes: Wakes) -> APIRouter:
+def tenant_routes(
+    service: TenantService, changer: TenantChanger, directory: TenantDirectory, wakes: Wakes
+) -> APIRouter:
     """The routes over one service; changes are told to this process' directory at once."""
     router = APIRouter(prefix="/tenants", tags=["tenants"])
 
@@ -54,11 +57,16 @@ def tenant_routes(service: TenantService, directory: TenantDirectory, wakes: Wak
     async def change_tenant(
         tenant_id: TenantId, patch: Annotated[dict[str, Any], Body()]
     ) -> TenantShown:
-        """JSON Merge Patch over name, accessToken, wabaId, appSecret, settings and status."""
-        tenant = await service.change(tenant_id, lambda current: _changes(current, patch))
+        """JSON Merge Patch over name, accessToken, wabaId, appSecret, settings and status.
+
+        A new accessToken is checked against Graph before it is stored; it ends a pause for which
+        the old one was the reason.
+        """
+        tenant = await changer.change(tenant_id, lambda current: _changes(current, patch))
         directory.forget(tenant.id, tenant.phone_number_id)
-        # What waited while the tenant was paused, or for a token, goes on.
-        wakes.wake_number(tenant.phone_number_id, delay_seconds=WAKE_AFTER_SECONDS)
+        if tenant.status is TenantStatus.ACTIVE:
+            # What waited while the tenant was paused, or for a token, goes on.
+            wakes.wake_number(tenant.phone_number_id, delay_seconds=WAKE_AFTER_SECONDS)
         return show_tenant(tenant)
 
     return router
@@ -82,7 +90,7 @@ def _changes(current: Tenant, patch: dict[str, Any]) -> Changes:
     return Changes(
         name=wanted.name,
         waba_id=wanted.waba_id,
-        status=wanted.status,
+        status=wanted.status if "status" in patch else None,
         settings=wanted.settings.to_settings(),
         access_token=wanted.access_token,
         app_secret=wanted.app_secret,

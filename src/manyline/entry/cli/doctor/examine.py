@@ -24,7 +24,7 @@ from manyline.infra.heartbeats import Heartbeats
 from manyline.infra.mongo import Mongo, open_mongo, read_store_clock
 from manyline.infra.redis import RedisServer
 from manyline.messages.states import MessageStatus
-from manyline.sending.repository import OutboxRepository
+from manyline.sending.stuck import StuckRepository
 from manyline.settings import Settings
 from manyline.tenants.repository import TenantRepository
 
@@ -66,7 +66,7 @@ async def _records(settings: Settings, mongo: Mongo) -> list[Finding]:
     await read_store_clock(mongo, clock)
     tenants = [tenant async for tenant in every_tenant(TenantRepository(mongo.database))]
     seen = await Heartbeats(mongo.database, clock=clock).last_seen("worker")
-    outbox, now = OutboxRepository(mongo.database), clock.now()
+    outbox, now = StuckRepository(mongo.database), clock.now()
     queued = await outbox.oldest_due(MessageStatus.QUEUED, before=now)
     sending = await outbox.oldest_due(MessageStatus.SENDING, before=now)
     return [

@@ -11,7 +11,7 @@ from manyline.infra.heartbeats import LATELY
 from manyline.settings import Settings, decode_master_key
 from manyline.tenants.models import Tenant, TenantStatus
 from manyline.tenants.repository import TenantRepository
-from manyline.tenants.service import ACCESS_TOKEN, APP_SECRET
+from manyline.tenants.secrets import ACCESS_TOKEN, APP_SECRET
 from manyline.vault.development_key import FILE_NAME, development_key
 from manyline.vault.envelope import Vault
 from manyline.vault.keyring import LocalKeyring, VaultError

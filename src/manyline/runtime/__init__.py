@@ -1,0 +1,1 @@
+"""The only place where objects are built and wired: a module for each process."""

@@ -77,8 +77,8 @@ RESERVE = (
     + _NUMBER
     + """
 -- ARGV[1]: MessagePack of {{number, slots per second, {recipient, ...}}, ...}
--- Answers 0 when every slot was granted; else for each number the microseconds until asking again is
--- worth it (0: none was refused for it), then per recipient 0, the pair's microseconds, or -1.
+-- Answers 0 when every slot was granted; else for each number the microseconds until asking again
+-- is worth it (0: none was refused for it), then per recipient 0, the pair's microseconds, or -1.
 local answer, refused = {}, false
 
 -- After a FLUSH nobody knows what was sent in the last moments: no number starts with a burst.

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manyline.limits.local import SWEEP_AT, LocalBuckets
-from manyline.limits.models import SECOND, Wanted, interval_of
+from manyline.limits.models import BEAT, SECOND, Wanted, interval_of
 
 NUMBERS = ("1", "2")
 PEOPLE = ("+491", "+492", "IN.abc")
@@ -225,3 +225,31 @@ async def test_an_empty_start_takes_the_burst_and_gives_it_back_with_time() -> N
     assert list((await buckets.reserve({"1": Wanted(80, people)}))["1"].waits).count(0.0) == 1
     ticks.now += SECOND
     assert list((await buckets.reserve({"1": Wanted(80, people)}))["1"].waits).count(0.0) == 20
+
+
+@given(
+    digits=st.integers(0, 99),
+    started=st.integers(0, SECOND),
+    lateness=st.lists(st.integers(1_000, 20_000), min_size=7, max_size=7),
+)
+async def test_a_full_number_gets_its_rate_every_single_second(
+    digits: int, started: int, lateness: list[int]
+) -> None:
+    """However late its jobs come, up to 20 ms, lateness does not add up from one to the next.
+
+    A beat's slots go together, so seconds are counted from between two beats.
+    """
+    ticks = Ticks()
+    ticks.now += started
+    number = f"1065403522429{digits:02}"
+    buckets = LocalBuckets(share=1, microseconds=ticks)
+    first = ticks.now - (ticks.now - digits * 1_000) % BEAT - BEAT // 2
+    seconds, rounds = [0] * 33, 0
+    while (second := (ticks.now - first) // SECOND) < 33:
+        people = [f"+{ticks.now}/{each}" for each in range(50)]
+        got = (await buckets.reserve({number: Wanted(80, people)}))[number]
+        seconds[second] += list(got.waits).count(0.0)
+        ticks.now += round(got.retry_after * SECOND) + lateness[rounds % 7]
+        rounds += 1
+    assert rounds <= 33 * 11
+    assert all(78 <= each <= 82 for each in seconds[2:]), seconds

@@ -149,6 +149,7 @@ def _attempt_at_end(one: _Round) -> int | None:
 
 def _told(told: Mapping[str, Any], ended_as: MessageStatus) -> Entry:
     settled_since = RANK[ended_as] > RANK[MessageStatus.IN_DOUBT]
+    until = told.get("until")
     return Entry(
         at=told["at"],
         event=told["event"],
@@ -157,7 +158,8 @@ def _told(told: Mapping[str, Any], ended_as: MessageStatus) -> Entry:
         code=told.get("code"),
         details=told.get("details"),
         fbtrace_id=told.get("fbtraceId"),
-        until=told.get("until"),
+        # Trouble of the tenant has no such time: it is due at once, when the tenant is active.
+        until=until if until is not None and until > told["at"] else None,
     )
 
 

@@ -117,6 +117,6 @@ def _claim(document: Document) -> Claim:
     return Claim(
         message=pending(document),
         owner=document["lease"]["owner"],
-        claimed_at=document["statusAt"]["sending"],
+        claimed_at=document["statusAt"].get("sending", document["createdAt"]),
         expires_at=document["lease"]["expiresAt"],
     )

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from manyline.messages.states import RANK, MessageStatus, Move, sources
-from manyline.sending.models import Failed, InDoubt, Parked, Requeued, Sent, Settlement
+from manyline.sending.models import Failed, InDoubt, Parked, Requeued, Sent, Settlement, Wait
 
 Document = dict[str, Any]
 
@@ -184,6 +184,7 @@ def _new_round(event: Event, *, at: datetime, expires_at: datetime, by: str) -> 
         },
     }
     gone = ["waMessageId", "lease", "behind", "error", "troubleAt", "parkedUntil", "pricing"]
+    gone += [wait.value for wait in Wait]
     # Two stages: the first reads the message as it was.
     return [{"$replaceWith": {"$mergeObjects": ["$$ROOT", fields]}}, {"$unset": gone}]
 

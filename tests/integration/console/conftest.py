@@ -91,14 +91,14 @@ async def listen() -> AsyncIterator[Listen]:
 @pytest.fixture
 def hubs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Every event hub that the test's processes build, in order."""
-    from manyline import runtime
+    from manyline.runtime import api
 
     made: list[Any] = []
 
-    class Noted(runtime.EventHub):
+    class Noted(api.EventHub):
         def __init__(self, **parts: Any) -> None:
             super().__init__(**parts)
             made.append(self)
 
-    monkeypatch.setattr(runtime, "EventHub", Noted)
+    monkeypatch.setattr(api, "EventHub", Noted)
     return made

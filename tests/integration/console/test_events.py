@@ -60,6 +60,21 @@ async def test_a_failure_is_told_with_its_error(
         failed = await reader.until(is_status("failed"))
     assert failed.data["messageId"] == sent
     assert failed.data["error"]["code"] == 131026
+    assert failed.data["error"]["class"] == "recipient"
+    assert failed.data["error"]["fix"]
+
+
+async def test_a_replay_is_told(backend: Any, simulator: Simulator, listen: Listen) -> None:
+    tenant = await backend.register()
+    await backend.start_worker()
+    simulator.set_faults({"fault": {"kind": "error", "code": 131026}, "times": 1})
+    async with listen(backend.url, tenant) as reader:
+        sent = await backend.sent(tenant)
+        await reader.until(is_status("failed"))
+        await backend.call("POST", f"/tenants/{tenant}/messages/{sent}/replay")
+        await reader.until(is_status("read"))
+    statuses = [one.data["status"] for one in reader.told if one.kind == "status"]
+    assert statuses == ["failed", "queued", "sent", "delivered", "read"]
 
 
 async def test_a_pause_and_a_resume_are_told(backend: Any, listen: Listen) -> None:

@@ -254,6 +254,36 @@ async def test_a_doubt_is_replayed_once_its_call_is_over(
     assert [e.biz_opaque_callback_data for e in simulator.journal.entries] == [doubt]
 
 
+async def test_a_doubt_may_be_replayed_only_when_its_lease_is_over(
+    backend: Any, simulator: Any, eventually: Any
+) -> None:
+    """Graph took it and never answered, and no status came: a person lets it go out again."""
+    tenant_id = await backend.register()
+    await backend.start_worker()
+    simulator.set_faults(
+        {"fault": {"kind": "hang", "point": "after_accept"}, "times": 1},
+        {"fault": "drop_webhook", "times": 1},
+    )
+    message_id = await backend.sent(tenant_id)
+    doubted = await backend.until_status(tenant_id, message_id, "in_doubt")
+    assert "or for a person" in doubted["timeline"][-1]["text"]
+    where = f"/tenants/{tenant_id}/messages/{message_id}/replay"
+    early = await backend.call("POST", where)
+    assert (early.status, early.code) == (409, "call_may_be_under_way")
+    retry_at = datetime.fromisoformat(early.body["retryAt"])
+
+    async def replayed() -> bool:
+        return bool((await backend.call("POST", where)).status == 200)
+
+    await eventually(replayed)
+    assert datetime.now(UTC) >= retry_at
+    read = await backend.until_status(tenant_id, message_id, "read")
+    events = [entry["event"] for entry in read["timeline"]]
+    assert events[:4] == ["accepted", "claimed", "in_doubt", "replayed"]
+    outcomes = [entry.outcome for entry in simulator.journal.entries]
+    assert outcomes == ["accepted", "accepted"]
+
+
 @pytest.mark.parametrize("status", ["paused", "closed"])
 async def test_nothing_of_a_tenant_that_is_not_active_is_replayed(
     backend: Any, database: Any, status: str

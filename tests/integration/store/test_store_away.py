@@ -52,7 +52,7 @@ async def test_away_and_back_under_load(
         for n in range(10_000):
             if stopping.is_set():
                 return
-            message = text_message(sender=f"9190123{number:05}", id=f"wamid.{number}.{n}")
+            message = text_message(sender=f"9190123{number}{n:04}", id=f"wamid.{number}.{n}")
             answer = await backend.webhook(webhook_of(messages=[message]))
             answers.append((answer.status, "webhook", message["id"]))
             await asyncio.sleep(0.02)

@@ -6,8 +6,16 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from manyline.entry.api.given import RegisterGiven, SendGiven, SettingsGiven, TenantPatch
+from manyline.entry.api.given import (
+    RegisterGiven,
+    SendGiven,
+    SettingsGiven,
+    TenantPatch,
+    TroublesGiven,
+)
 from manyline.entry.api.shown import show_tenant
+from manyline.messages.states import MessageStatus
+from manyline.messages.troubles import Troubles
 from manyline.tenants.models import InDoubtPolicy, Tenant, TenantSettings, TenantStatus
 from manyline.vault.envelope import SealedSecret
 
@@ -112,3 +120,32 @@ def test_a_paused_tenant_shows_the_code_that_paused_it(make_tenant: Callable[...
         190,
     )
     assert show_tenant(make_tenant()).paused_code is None
+
+
+def test_messages_in_trouble_are_named_or_filtered() -> None:
+    failed = MessageStatus.FAILED
+    named = TroublesGiven.model_validate({"messageIds": ["0" * 24]})
+    assert [str(one) for one in named.message_ids or ()] == ["0" * 24]
+    assert named.wanted(failed) == Troubles(failed)
+    filtered = TroublesGiven.model_validate_json(
+        '{"filter": {"code": 131026, "since": "2026-11-20T12:00:00+05:30"}, "limit": 7}'
+    )
+    wanted = filtered.wanted(failed)
+    assert (wanted.code, filtered.limit) == (131026, 7)
+    assert wanted.since is not None
+    assert wanted.since.isoformat() == "2026-11-20T12:00:00+05:30"
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({}, "either messageIds or filter"),
+        ({"messageIds": ["0" * 24], "filter": {}}, "either messageIds or filter"),
+        ({"messageIds": ["0" * 24], "limit": 1}, "limit goes with filter"),
+        ({"messageIds": ["0" * 23]}, "24 lower-case hexadecimal digits"),
+        ({"filter": {"until": "2026-11-20T12:00:00"}}, "timezone"),
+    ],
+)
+def test_an_unclear_choice_of_messages_is_refused(given: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        TroublesGiven.model_validate(given)

@@ -6,10 +6,20 @@ import pkgutil
 from datetime import UTC, datetime
 from typing import Any
 
+from bson import ObjectId
+
 import manyline
 from manyline.base.errors import ManylineError, StoreUnavailableError
 from manyline.entry.api.problems import STATUS_OF, from_error
+from manyline.messages.states import MessageStatus
 from manyline.sending.refusals import BadRecipientError, WindowClosedError
+from manyline.sending.replay_results import (
+    CallUnderWayError,
+    NotInDoubtError,
+    NotReplayableError,
+    Outcome,
+    Result,
+)
 from manyline.tenants.models import (
     GraphUnreachableError,
     TenantNotFoundError,
@@ -120,3 +130,21 @@ def test_an_unreachable_graph_is_no_fault_of_the_callers() -> None:
 def test_a_recipient_that_cannot_be_is_the_field_to() -> None:
     problem = rendered(BadRecipientError("to: not a phone number"))
     assert problem["errors"] == [{"field": "to", "message": "not a phone number"}]
+
+
+def test_a_replay_that_is_refused_names_the_status_and_when_to_come_again() -> None:
+    until = datetime(2026, 11, 20, 12, 0, 5, 250_000, tzinfo=UTC)
+    result = Result(
+        ObjectId(), Outcome.CALL_UNDER_WAY, MessageStatus.FAILED, detail="why", retry_at=until
+    )
+    told = read_problem(from_error(CallUnderWayError(result), request_id=None))
+    assert (told["status"], told["messageStatus"]) == (409, "failed")
+    assert told["retryAt"] == "2026-11-20T12:00:05.250Z"
+    for error in (NotReplayableError(result), NotInDoubtError(result)):
+        told = read_problem(from_error(error, request_id=None))
+        assert (told["status"], told["messageStatus"]) == (409, "failed")
+        assert "why" in told["detail"]
+
+
+def read_problem(answer: Any) -> dict[str, Any]:
+    return dict(json.loads(answer.body))

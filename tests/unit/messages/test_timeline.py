@@ -125,6 +125,7 @@ def test_trouble_of_the_tenant_says_what_is_to_be_repaired(
     )
     assert "stays queued until that is repaired" in told[2].text
     assert CATALOGUE[190].fix in told[2].text
+    assert told[2].until is None
     assert told[-1].text == (
         "Waits because the tenant is paused: The token has expired. It goes on when the tenant is"
         " active again."

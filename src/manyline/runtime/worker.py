@@ -9,6 +9,7 @@ from manyline.inbound.statuses import StatusBoard
 from manyline.infra.redis import RedisServer, open_quick_redis
 from manyline.infra.single_holder import SingleHolder
 from manyline.limits.buckets import Buckets
+from manyline.limits.turns import Turns
 from manyline.meta.graph import GraphClient
 from manyline.observability.metrics import InboundMetrics, SendingMetrics
 from manyline.queue.worker import WorkerShell
@@ -52,10 +53,12 @@ async def open_worker(settings: Settings, *, progress: Progress) -> AsyncIterato
         open_graph(settings) as graph,
         open_quick_redis(RedisServer.from_settings(settings)) as limits_redis,
     ):
-        yield _wire(foundation, graph, Buckets(limits_redis))
+        yield _wire(foundation, graph, Buckets(limits_redis), Turns(limits_redis))
 
 
-def _wire(foundation: Foundation, graph: GraphClient, buckets: Buckets) -> WorkerRuntime:
+def _wire(
+    foundation: Foundation, graph: GraphClient, buckets: Buckets, turns: Turns
+) -> WorkerRuntime:
     settings, clock = foundation.settings, foundation.clock
     expiry = timedelta(seconds=settings.message_expiry_seconds)
     metrics = SendingMetrics(foundation.registry)
@@ -86,6 +89,7 @@ def _wire(foundation: Foundation, graph: GraphClient, buckets: Buckets) -> Worke
         buckets=buckets,
         flight=flight,
         breakers=breakers,
+        turns=turns,
         calls=calls,
         wakes=foundation.wakes,
         clock=clock,

@@ -16,6 +16,7 @@ from bson import ObjectId
 from manyline.base.clock import Clock
 from manyline.base.ids import parse_object_id
 from manyline.limits.buckets import Buckets, Reserved, Wanted
+from manyline.limits.turns import Turns
 from manyline.messages.models import Pending
 from manyline.sending.breakers import PROBE_SECONDS, Breakers
 from manyline.sending.calls import Calls
@@ -26,8 +27,14 @@ from manyline.sending.wakes import Wakes
 from manyline.tenants.directory import TenantDirectory
 from manyline.tenants.models import Tenant, TenantNotFoundError, TenantStatus
 
-DRAIN_WINDOW = 200
-DRAIN_TAKES = 50
+# A number has slots for a quarter of a second's messages at once, so a drain launches that many.
+DRAIN_SECONDS = 0.25
+FEWEST_TAKEN = 8
+MOST_TAKEN = 50
+# What a drain looks at, per message that it can launch: some of it stands behind others.
+WINDOW_PER_TAKEN = 3
+# Somebody else drains the number at this moment: see afterwards what is left.
+AFTER_A_RIVAL_SECONDS = 0.1
 # Followers found in a window full of them go out of sight this long; whoever settles the message
 # before them brings them back, so this only bounds the harm of a lost hand-over.
 BEHIND_FOR = timedelta(minutes=1)
@@ -48,6 +55,11 @@ class _Round:
     """Messages whose recipient has been sent enough for now, and until when they wait."""
 
 
+def drain_takes(per_second: int) -> int:
+    """How many messages one drain launches of a number with this rate."""
+    return max(FEWEST_TAKEN, min(MOST_TAKEN, round(per_second * DRAIN_SECONDS)))
+
+
 class Deliverer:
     """Handles the queue's two jobs; see `queue.processor.JobHandlers`."""
 
@@ -59,6 +71,7 @@ class Deliverer:
         buckets: Buckets,
         flight: Flight,
         breakers: Breakers,
+        turns: Turns,
         calls: Calls,
         wakes: Wakes,
         clock: Clock,
@@ -70,6 +83,7 @@ class Deliverer:
         self._buckets = buckets
         self._flight = flight
         self._breakers = breakers
+        self._turns = turns
         self._calls = calls
         self._wakes = wakes
         self._clock = clock
@@ -99,14 +113,21 @@ class Deliverer:
         tenant = (await self._directory.by_numbers([phone_number_id])).get(phone_number_id)
         if tenant is None or tenant.status is not TenantStatus.ACTIVE:
             return None
-        now = self._clock.now()
-        window = await self._outbox.due(tenant.id, now=now, limit=DRAIN_WINDOW)
-        done = await self._deliver(window, most=DRAIN_TAKES)
-        if phone_number_id in done.short:
+        async with self._turns.at(phone_number_id) as ours:
+            if not ours:
+                return AFTER_A_RIVAL_SECONDS
+            return await self._drain(tenant)
+
+    async def _drain(self, tenant: Tenant) -> float | None:
+        number, takes = tenant.phone_number_id, drain_takes(_rate(tenant))
+        now, limit = self._clock.now(), takes * WINDOW_PER_TAKEN
+        window = await self._outbox.due(tenant.id, now=now, limit=limit)
+        done = await self._deliver(window, most=takes)
+        if number in done.short:
             return None
-        if phone_number_id in done.left:
-            return done.left[phone_number_id]
-        if len(window) < DRAIN_WINDOW:
+        if number in done.left:
+            return done.left[number]
+        if len(window) < limit:
             return await self._until_next(tenant)
         await self._outbox.park_behind(done.behind, until=now + BEHIND_FOR)
         return 0.0

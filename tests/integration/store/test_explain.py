@@ -30,7 +30,8 @@ async def test_no_collection_scans_and_no_sorting_in_memory(
     monkeypatch: Any,
 ) -> None:
     monkeypatch.setattr("manyline.sending.relay.OVERDUE", timedelta(seconds=0.2))
-    monkeypatch.setattr("manyline.sending.deliver.DRAIN_WINDOW", 5)
+    monkeypatch.setattr("manyline.sending.deliver.FEWEST_TAKEN", 2)
+    monkeypatch.setattr("manyline.sending.deliver.MOST_TAKEN", 2)
     monkeypatch.setattr("manyline.tenants.directory.REFRESH_SECONDS", 0.1)
     # Something to search through, or the planner's choice means nothing.
     one, two = await backend.register("111111"), await backend.register("222222")
@@ -111,6 +112,10 @@ async def exercise(
     await backend.sent(one, **key)
     await backend.sent(one, **key)
     line = [await backend.sent(two, to="+919087654322", text=f"{n}") for n in range(8)]
+    account = {"field": "account_alerts", "value": {"alert_type": "X"}}
+    await backend.webhook({"entry": [{"id": "102290129340398", "changes": [account]}]})
+    # Who is it from? Asked of whoever has an app of its own, and there is none.
+    await backend.webhook({"entry": []}, **{"X-Hub-Signature-256": "sha256=" + "0" * 64})
     await backend.webhook(
         webhook_of(
             "111111",

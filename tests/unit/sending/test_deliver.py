@@ -1,7 +1,8 @@
 """What a job launches, in what order, and when it asks to be called again."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,12 @@ from manyline.sending.breakers import (
     PROBE_SECONDS,
     Breakers,
 )
-from manyline.sending.deliver import DRAIN_TAKES, DRAIN_WINDOW, Deliverer
+from manyline.sending.deliver import (
+    AFTER_A_RIVAL_SECONDS,
+    WINDOW_PER_TAKEN,
+    Deliverer,
+    drain_takes,
+)
 from manyline.sending.flight import FEWEST_PER_NUMBER, Flight
 from manyline.sending.models import Claim
 from manyline.tenants.models import (
@@ -26,6 +32,9 @@ from manyline.tenants.models import (
     TenantSettings,
     TenantStatus,
 )
+
+TAKES = drain_takes(80)
+WINDOW = TAKES * WINDOW_PER_TAKEN
 
 
 class Outbox:
@@ -104,6 +113,17 @@ class Buckets:
         return 0.0 if left else None
 
 
+class Turns:
+    """Whose turn it is: ours, unless somebody else has taken it."""
+
+    def __init__(self) -> None:
+        self.rivals: set[str] = set()
+
+    @asynccontextmanager
+    async def at(self, number: str) -> AsyncIterator[bool]:
+        yield number not in self.rivals
+
+
 class Calls:
     def __init__(self) -> None:
         self.launched: list[ObjectId] = []
@@ -125,7 +145,7 @@ class Scene:
     def __init__(self, clock: Any, make_tenant: Any, make_pending: Any) -> None:
         self.clock, self._make_tenant, self._make_pending = clock, make_tenant, make_pending
         self.outbox, self.directory, self.buckets = Outbox(), Directory(), Buckets()
-        self.calls, self.woken = Calls(), Woken()
+        self.calls, self.woken, self.turns = Calls(), Woken(), Turns()
         self.flight = Flight(capacity=1000, on_room=self.woken.wake_number)
         self.monotonic = 0.0
         self.breakers = Breakers(monotonic=lambda: self.monotonic)
@@ -134,6 +154,7 @@ class Scene:
             "directory": self.directory,
             "buckets": self.buckets,
             "calls": self.calls,
+            "turns": self.turns,
             "wakes": self.woken,
         }
         self.deliverer = Deliverer(
@@ -218,10 +239,10 @@ async def test_a_tenant_that_is_not_active_sends_nothing(
     assert scene.flight.total == 0
 
 
-async def test_a_drain_takes_fifty_and_comes_back_at_once_for_the_rest(scene: Scene) -> None:
-    messages = scene.messages(scene.tenant("111"), DRAIN_TAKES + 1)
+async def test_a_drain_takes_its_share_and_comes_back_at_once_for_the_rest(scene: Scene) -> None:
+    messages = scene.messages(scene.tenant("111"), TAKES + 1)
     assert await scene.deliverer.drain("111") == 0.0
-    assert scene.calls.launched == ids(messages)[:DRAIN_TAKES]
+    assert scene.calls.launched == ids(messages)[:TAKES]
     assert await scene.deliverer.drain("111") is None
     assert scene.calls.launched == ids(messages)
 
@@ -250,7 +271,8 @@ async def test_a_slow_number_with_a_backlog_does_not_spin(scene: Scene, waiting:
 
 async def test_a_number_whose_calls_hang_waits_for_a_landing(scene: Scene) -> None:
     messages = scene.messages(scene.tenant("111", per_second=1), 40)
-    assert await scene.deliverer.drain("111") is None
+    while await scene.deliverer.drain("111") is not None:
+        pass
     assert len(scene.calls.launched) == FEWEST_PER_NUMBER
     assert scene.woken.numbers == []
     scene.flight.landed("111")
@@ -261,7 +283,7 @@ async def test_a_number_whose_calls_hang_waits_for_a_landing(scene: Scene) -> No
 
 async def test_followers_that_fill_the_window_do_not_hide_who_is_next(scene: Scene) -> None:
     tenant = scene.tenant("111")
-    line = scene.messages(tenant, DRAIN_WINDOW + 50, conversation_id=ObjectId())
+    line = scene.messages(tenant, WINDOW + 50, conversation_id=ObjectId())
     others = scene.messages(tenant, 3)
     for _ in range(10):
         again = await scene.deliverer.drain("111")
@@ -278,7 +300,7 @@ async def test_followers_seen_again_after_their_pause_are_put_aside_again(scene:
     line = scene.messages(tenant, 1, conversation_id=ObjectId())
     scene.outbox.claimed += ids(line)
     same = line[0].conversation_id
-    line += scene.messages(tenant, DRAIN_WINDOW + 50, conversation_id=same, behind=True)
+    line += scene.messages(tenant, WINDOW + 50, conversation_id=same, behind=True)
     others = scene.messages(tenant, 3)
     for _ in range(10):
         again = await scene.deliverer.drain("111")
@@ -353,3 +375,18 @@ async def test_a_probe_that_got_no_slot_leaves_the_way_to_the_next(scene: Scene)
     await scene.deliverer.send(texts(messages))
     assert scene.calls.launched == []
     assert scene.breakers.wait("111") == 0
+
+
+async def test_two_drains_of_a_number_do_not_run_at_once(scene: Scene) -> None:
+    messages = scene.messages(scene.tenant("111"), 3)
+    scene.turns.rivals.add("111")
+    assert await scene.deliverer.drain("111") == AFTER_A_RIVAL_SECONDS
+    assert scene.calls.launched == []
+    scene.turns.rivals.clear()
+    assert await scene.deliverer.drain("111") is None
+    assert scene.calls.launched == ids(messages)
+
+
+@pytest.mark.parametrize(("rate", "takes"), [(1, 8), (20, 8), (80, 20), (200, 50), (1000, 50)])
+def test_a_drain_launches_a_quarter_of_a_seconds_messages(rate: int, takes: int) -> None:
+    assert drain_takes(rate) == takes

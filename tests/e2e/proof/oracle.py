@@ -107,9 +107,9 @@ def posted_once(evidence: Evidence) -> Iterator[str]:
     known = {one.id for one in evidence.outgoing}
     for message_id, posts in evidence.posts_of().items():
         if len(posts) > 1:
-            yield f"{message_id} POSTed {len(posts)} times: {_posts(posts)}"
+            yield f"{message_id} POSTed {len(posts)} times: {posts_shown(posts)}"
         if message_id not in known:
-            yield f"POSTed and not stored: {_posts(posts)}"
+            yield f"POSTed and not stored: {posts_shown(posts)}"
 
 
 def states_true(evidence: Evidence) -> Iterator[str]:
@@ -120,13 +120,13 @@ def states_true(evidence: Evidence) -> Iterator[str]:
         taken = [post for post in posts if post.outcome == "accepted"]
         if one.status in TAKEN:
             if [post.wamid for post in taken] != [one.wamid]:
-                yield f"not what Meta took: {one}; journal: {_posts(posts)}"
+                yield f"not what Meta took: {one}; journal: {posts_shown(posts)}"
             if evidence.statuses and one.status != "read":
                 yield f"Meta said that it was read: {one}"
         elif one.status != "in_doubt":
-            yield f"not at rest, and no fault was asked for: {one}; journal: {_posts(posts)}"
+            yield f"not at rest, and no fault was asked for: {one}; journal: {posts_shown(posts)}"
         elif one.wamid is not None or (taken and evidence.statuses):
-            yield f"in doubt, though Meta has told: {one}; journal: {_posts(posts)}"
+            yield f"in doubt, though Meta has told: {one}; journal: {posts_shown(posts)}"
 
 
 def in_order(evidence: Evidence) -> Iterator[str]:
@@ -217,10 +217,11 @@ def _listed(messages: Iterable[Stored]) -> str:
     return "; ".join(str(one) for one in messages) or "none"
 
 
-def _posts(posts: Iterable[Entry]) -> str:
+def posts_shown(posts: Iterable[Entry]) -> str:
+    """A message's POSTs, for a failure's message."""
     lines = [
-        f"#{p.seq} {p.outcome} {p.wamid} to {p.to} answered={p.answered} of"
-        f" {p.biz_opaque_callback_data}"
+        f"#{p.seq} {p.outcome} {p.fault or ''} {p.code or p.wamid} to {p.to}"
+        f" answered={p.answered} of {p.biz_opaque_callback_data}"
         for p in posts
     ]
     return "; ".join(lines) or "no POST"

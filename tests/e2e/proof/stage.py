@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +34,7 @@ QUICK = {
     "LEASE_SECONDS": "8",
     "RELAY_INTERVAL_SECONDS": "0.5",
 }
+STORES = ("mongod", "valkey")
 LOG_LINES = 30
 USUAL = "] request  "
 """In each of the API's lines about a request that it answered."""
@@ -60,6 +61,8 @@ class Kill:
     roles: tuple[str, ...]
     at: float
     unanswered: frozenset[str]
+    owner: str | None = None
+    """The name under which a killed worker claimed, where there are several."""
 
 
 class Stage:
@@ -121,11 +124,16 @@ class Stage:
         waiting = (e.biz_opaque_callback_data or "" for e in self.journal if not e.answered)
         return frozenset(waiting) - self._abandoned
 
-    def kill(self, *roles: str) -> Kill:
+    def note_kill(self, *roles: str, owner: str | None = None) -> Kill:
+        """What is known of a kill that the caller does in this very step."""
+        kill = Kill(roles, time.time(), self.unanswered(), owner)
+        self._abandoned |= kill.unanswered
+        return kill
+
+    def kill(self, *roles: str, owner: str | None = None) -> Kill:
         """SIGKILL all of these in one step; `"up"` is the supervisor itself, and dies first."""
         pids = [self.up.process.pid if role == "up" else self.up.pid_of(role) for role in roles]
-        kill = Kill(roles, time.time(), self.unanswered())
-        self._abandoned |= kill.unanswered
+        kill = self.note_kill(*roles, owner=owner)
         for role, pid in zip(roles, pids, strict=True):
             assert pid is not None, f"{role} does not run"
             os.kill(pid, signal.SIGKILL)
@@ -141,18 +149,17 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(start_up: StartUp, **simulated: Any) -> AsyncIterator[Stage]:
+async def open_stage(
+    start_up: StartUp, *, environment: Mapping[str, str] = QUICK, **simulated: Any
+) -> AsyncIterator[Stage]:
     """`simulated` are knobs of the simulator, as in `graphsim.settings`."""
     knobs = {"app_secret": APP_SECRET, "latency_seconds": LATENCY_SECONDS, **simulated}
     started: list[System] = []
     async with Simulator(Settings(**knobs)) as simulator:
 
         def start() -> System:
-            environment = QUICK | {
-                "APP_SECRET": APP_SECRET,
-                "GRAPH_BASE_URL": simulator.base_url,
-            }
-            started.append(start_up(**environment))
+            where = {"APP_SECRET": APP_SECRET, "GRAPH_BASE_URL": simulator.base_url}
+            started.append(start_up(**{**environment, **where}))
             return started[-1]
 
         try:
@@ -181,10 +188,9 @@ def mongod_port(up: System) -> int:
 def log_tails(up: System) -> str:
     """The last lines of everything that it runs but the stores, for a failure's message."""
     texts = {"up": up.printed}
-    for role in ("worker", "api", "simulator"):
-        path = up.data / "logs" / f"{role}.log"
-        if path.exists():
-            texts[role] = path.read_text(errors="replace")
+    for path in sorted((up.data / "logs").glob("*.log")):
+        if path.stem not in STORES:
+            texts[path.stem] = path.read_text(errors="replace")
     tails = {
         name: [line for line in text.splitlines() if USUAL not in line][-LOG_LINES:]
         for name, text in texts.items()

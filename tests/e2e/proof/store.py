@@ -28,6 +28,11 @@ class Stored:
     recipient: str | None
     claimed_at: datetime | None
     error: dict[str, Any] | None
+    attempts: int = 0
+    doubted_at: datetime | None = None
+    lease_owner: str | None = None
+    """Of the last claim, while that may still come back with an answer."""
+    history: tuple[dict[str, Any], ...] = ()
 
     def __str__(self) -> str:
         parts = [self.direction, self.id, self.status, f"wamid={self.wamid}", f"key={self.key}"]
@@ -88,4 +93,8 @@ def _stored(document: dict[str, Any]) -> Stored:
         recipient=document.get("to"),
         claimed_at=document["statusAt"].get("sending"),
         error=document.get("error"),
+        attempts=document.get("attempts", 0),
+        doubted_at=document["statusAt"].get("in_doubt"),
+        lease_owner=document.get("lease", {}).get("owner"),
+        history=tuple(document.get("history", ())),
     )

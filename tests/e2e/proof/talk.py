@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 
@@ -24,6 +24,9 @@ PATIENCE = aiohttp.ClientTimeout(total=8)
 ASK_AGAIN_SECONDS = 0.1
 IMPATIENT_SECONDS = 0.5
 SEND_EVERY = 5
+
+Turn = Literal["say", "send"]
+"""The customer writes and is answered, or the tenant's software sends."""
 
 
 def message(wamid: str, customer: str, **more: Any) -> dict[str, Any]:
@@ -112,16 +115,25 @@ class Load:
 
     async def run(self, *, messages: int) -> None:
         """Let every customer say so many messages, and every fifth time the tenant send one."""
-        async with asyncio.TaskGroup() as group:
-            for talk in self.talks:
-                group.create_task(self._converse(talk, messages))
+        turns: list[Turn] = [
+            turn
+            for place in range(messages)
+            for turn in (("say", "send") if place % SEND_EVERY == SEND_EVERY - 1 else ("say",))
+        ]
+        await self.play([turns] * len(self.talks))
 
-    async def _converse(self, talk: Talk, messages: int) -> None:
-        for place in range(messages):
+    async def play(self, scripts: Sequence[Sequence[Turn]]) -> None:
+        """Talk by talk as its script says, all talks at once."""
+        async with asyncio.TaskGroup() as group:
+            for talk, turns in zip(self.talks, scripts, strict=True):
+                group.create_task(self._converse(talk, turns))
+
+    async def _converse(self, talk: Talk, turns: Sequence[Turn]) -> None:
+        for place, turn in enumerate(turns, start=len(talk.promised)):
             await self._near_enough()
-            wamid = f"wamid.{talk.customer}.{place:03}"
-            await self._say(talk, wamid)
-            if place % SEND_EVERY == SEND_EVERY - 1:
+            if turn == "say":
+                await self._say(talk, f"wamid.{talk.customer}.{place:03}")
+            else:
                 await self._send(talk, f"order-{talk.customer}-{place:03}")
 
     async def _near_enough(self) -> None:

@@ -20,6 +20,7 @@ from manyline.sending.calls import Calls
 from manyline.sending.deliver import Deliverer
 from manyline.sending.flight import Flight
 from manyline.sending.judgement import CallRules
+from manyline.sending.launch import Launcher
 from manyline.sending.relay import Relay, RelayRules
 from manyline.sending.repository import OutboxRepository
 from manyline.sending.retry import Backoff
@@ -83,18 +84,24 @@ def _wire(
         clock=clock,
         metrics=metrics,
     )
-    deliverer = Deliverer(
+    launcher = Launcher(
         outbox=outbox,
-        directory=foundation.directory,
         buckets=buckets,
         flight=flight,
         breakers=breakers,
-        turns=turns,
         calls=calls,
         wakes=foundation.wakes,
         clock=clock,
         lease=timedelta(seconds=settings.lease_seconds),
         owner=foundation.owner,
+    )
+    deliverer = Deliverer(
+        outbox=outbox,
+        directory=foundation.directory,
+        launcher=launcher,
+        turns=turns,
+        wakes=foundation.wakes,
+        clock=clock,
     )
     relay = Relay(
         outbox=outbox,

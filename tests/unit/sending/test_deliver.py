@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,11 +20,13 @@ from manyline.sending.breakers import (
 )
 from manyline.sending.deliver import (
     AFTER_A_RIVAL_SECONDS,
+    MOST_LINGERING,
     WINDOW_PER_TAKEN,
     Deliverer,
     drain_takes,
 )
 from manyline.sending.flight import FEWEST_PER_NUMBER, Flight
+from manyline.sending.launch import Launcher
 from manyline.sending.models import Claim
 from manyline.tenants.models import (
     Limits,
@@ -45,11 +48,13 @@ class Outbox:
         self.claimed: list[ObjectId] = []
         self.parked: list[ObjectId] = []
         self.put_off_until: dict[ObjectId, datetime] = {}
+        self.read = 0
 
     async def find_queued(self, ids: Sequence[ObjectId]) -> list[Pending]:
         return [m for m in self.unsettled if m.id in ids and m.id not in self.claimed]
 
     async def due(self, tenant_id: ObjectId, *, now: datetime, limit: int) -> list[Pending]:
+        self.read += 1
         free = [m for m in self.unsettled if m.tenant_id == tenant_id and m.due_at <= now]
         return [m for m in free if m.id not in {*self.claimed, *self.parked}][:limit]
 
@@ -96,13 +101,19 @@ class Buckets:
 
     def __init__(self) -> None:
         self.slots: dict[str, int] = {}
+        self.refills = 0
+        """So many times, who was told to come again finds as many slots as before."""
+        self.retry_after = 0.5
         self.pairs: dict[str, float] = {}
 
     async def reserve(self, wanted: Mapping[str, Wanted]) -> dict[str, Reserved]:
         answer: dict[str, Reserved] = {}
         for number, want in wanted.items():
             waits = [self._wait(number, recipient) for recipient in want.recipients]
-            answer[number] = Reserved(waits, retry_after=0.5 if None in waits else 0.0)
+            answer[number] = Reserved(waits, self.retry_after if None in waits else 0.0)
+            if None in waits and self.refills:
+                self.refills -= 1
+                self.slots[number] = len(waits) - waits.count(None)
         return answer
 
     def _wait(self, number: str, recipient: str) -> float | None:
@@ -149,21 +160,23 @@ class Scene:
         self.flight = Flight(capacity=1000, on_room=self.woken.wake_number)
         self.monotonic = 0.0
         self.breakers = Breakers(monotonic=lambda: self.monotonic)
-        parts: dict[str, Any] = {
-            "outbox": self.outbox,
-            "directory": self.directory,
-            "buckets": self.buckets,
-            "calls": self.calls,
-            "turns": self.turns,
-            "wakes": self.woken,
-        }
-        self.deliverer = Deliverer(
+        parts: dict[str, Any] = {"outbox": self.outbox, "wakes": self.woken}
+        buckets: Any = self.buckets
+        calls: Any = self.calls
+        directory: Any = self.directory
+        turns: Any = self.turns
+        launcher = Launcher(
             **parts,
+            buckets=buckets,
+            calls=calls,
             flight=self.flight,
             breakers=self.breakers,
             clock=clock,
             lease=timedelta(seconds=30),
             owner="w",
+        )
+        self.deliverer = Deliverer(
+            **parts, directory=directory, launcher=launcher, turns=turns, clock=clock
         )
 
     def tenant(self, number: str, *, per_second: int = 80, **changes: Any) -> Tenant:
@@ -241,6 +254,7 @@ async def test_a_tenant_that_is_not_active_sends_nothing(
 
 async def test_a_drain_takes_its_share_and_comes_back_at_once_for_the_rest(scene: Scene) -> None:
     messages = scene.messages(scene.tenant("111"), TAKES + 1)
+    scene.deliverer._lingering = MOST_LINGERING
     assert await scene.deliverer.drain("111") == 0.0
     assert scene.calls.launched == ids(messages)[:TAKES]
     assert await scene.deliverer.drain("111") is None
@@ -390,3 +404,25 @@ async def test_two_drains_of_a_number_do_not_run_at_once(scene: Scene) -> None:
 @pytest.mark.parametrize(("rate", "takes"), [(1, 8), (20, 8), (80, 20), (200, 50), (1000, 50)])
 def test_a_drain_launches_a_quarter_of_a_seconds_messages(rate: int, takes: int) -> None:
     assert drain_takes(rate) == takes
+
+
+async def test_a_drain_lingers_for_its_next_slots_with_what_it_has_read(scene: Scene) -> None:
+    messages = scene.messages(scene.tenant("111"), 12)
+    scene.buckets.slots["111"], scene.buckets.refills = 4, 2
+    scene.buckets.retry_after = 0.01
+    assert await scene.deliverer.drain("111") is None
+    assert scene.calls.launched == ids(messages)
+    assert scene.outbox.read == 1
+
+
+async def test_who_lingers_stops_when_the_tenant_is_paused(scene: Scene) -> None:
+    tenant = scene.tenant("111")
+    messages = scene.messages(tenant, 12)
+    scene.buckets.slots["111"], scene.buckets.refills = 4, 2
+    scene.buckets.retry_after = 0.01
+    draining = asyncio.create_task(scene.deliverer.drain("111"))
+    while len(scene.calls.launched) < 4:
+        await asyncio.sleep(0)
+    scene.directory.tenants[0] = replace(tenant, status=TenantStatus.PAUSED)
+    await draining
+    assert scene.calls.launched == ids(messages)[:4]

@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PYTHON
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help run test unit lint check bench requirements clean
+.PHONY: help run test unit fuzz lint check bench requirements clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -20,6 +20,10 @@ test: ## the whole suite, on a real MongoDB and a real Valkey
 unit: ## the unit tests alone: no servers, seconds
 	@tools/bootstrap dev
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
+
+fuzz: ## spoiled webhooks for ten minutes (FUZZ_SECONDS=...): nothing raises, no neighbour is lost
+	@tools/bootstrap dev
+	@$(BIN)/python -m tests.fuzz
 
 lint: ## style, format, types, import directions, and the rules of tools/lint
 	@tools/bootstrap dev

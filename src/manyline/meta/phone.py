@@ -9,14 +9,27 @@ import re
 import phonenumbers
 
 _SEPARATORS = re.compile(r"[\s().\-]+")
-_DIGITS = re.compile(r"\+?([1-9][0-9]{5,14})")
+MIN_DIGITS = 6
+MAX_DIGITS = 15
 _BSUID = re.compile(r"[A-Z]{2}\.(ENT\.)?[0-9A-Za-z]{1,128}")
 
 
 def from_webhook(text: object) -> str | None:
-    """`919…` or `+919…` as `+919…`; None for what is no number (6 to 15 digits)."""
-    match = _DIGITS.fullmatch(text) if isinstance(text, str) else None
-    return "+" + match[1] if match else None
+    """`919…`, `+919…` or the number 919… as `+919…`; None for what is none (6 to 15 digits)."""
+    if isinstance(text, int):
+        text = str(text) if 0 < text < 10**MAX_DIGITS else ""
+    if not isinstance(text, str):
+        return None
+    # Not by a regular expression: this runs several times for each message.
+    digits = text.removeprefix("+")
+    if (
+        MIN_DIGITS <= len(digits) <= MAX_DIGITS
+        and digits.isdigit()
+        and digits.isascii()
+        and digits[0] != "0"
+    ):
+        return "+" + digits
+    return None
 
 
 def from_caller(text: str) -> str | None:

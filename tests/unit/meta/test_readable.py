@@ -22,6 +22,15 @@ from manyline.meta.readable import MAX_LENGTH, readable_text
         ("interactive", {"interactive": {"type": "list_reply"}}, ""),
         ("interactive", {"interactive": {"type": "button_reply", "button_reply": 3}}, ""),
         ("hologram", {"hologram": {"title": "wow"}}, "wow"),
+        ("document", {"document": {"filename": "terms.pdf"}}, "terms.pdf"),
+        ("location", {"location": {"latitude": 1, "address": "1 Main St"}}, "1 Main St"),
+        ("edit", {"edit": {"message": {"type": "text", "text": {"body": "now"}}}}, "now"),
+        ("edit", {"edit": {"message": {"type": "edit", "edit": {}}}}, ""),
+        ("edit", {"edit": {"message": {"type": ["text"]}}}, ""),
+        ("edit", {"edit": {"message": "now"}}, ""),
+        ("contacts", {"contacts": [{"name": {"formatted_name": "A"}}, 7, {"name": 7}]}, "A"),
+        ("contacts", {"contacts": [{"name": {"formatted_name": n}} for n in "AB"]}, "A, B"),
+        ("contacts", {"contacts": {"name": "A"}}, ""),
     ],
 )
 def test_words(kind: str, message: dict[str, Any], words: str) -> None:

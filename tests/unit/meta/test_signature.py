@@ -2,7 +2,7 @@
 
 import pytest
 
-from manyline.meta.signature import is_signed, sign
+from manyline.meta.signature import is_well_formed, sign, signer_of
 
 # printf '{"entry":[]}' | openssl dgst -sha256 -hmac app-secret
 BODY = b'{"entry":[]}'
@@ -11,13 +11,14 @@ HEADER = "sha256=fe6aaed5aff30b5679e782271914a2287bdd7de6bedb495c95c24ad91e5e3fd
 
 def test_a_known_vector() -> None:
     assert sign(BODY, "app-secret") == HEADER
-    assert is_signed(BODY, HEADER, ["app-secret"])
+    assert signer_of(BODY, HEADER, ["app-secret"]) == "app-secret"
+    assert is_well_formed(HEADER)
 
 
 def test_any_live_secret_will_do() -> None:
-    assert is_signed(BODY, HEADER, ["next", "app-secret"])
-    assert not is_signed(BODY, HEADER, ["next", "other"])
-    assert not is_signed(BODY, HEADER, [])
+    assert signer_of(BODY, HEADER, ["next", "app-secret"]) == "app-secret"
+    assert signer_of(BODY, HEADER, ["next", "other"]) is None
+    assert signer_of(BODY, HEADER, []) is None
 
 
 @pytest.mark.parametrize(
@@ -34,13 +35,18 @@ def test_any_live_secret_will_do() -> None:
         "\ud800",
         " " + HEADER,
         HEADER + "," + HEADER,
+        HEADER + "\n",
+        HEADER.upper(),
+        HEADER[:-1] + "٣",
+        HEADER * 1_000,
     ],
 )
 def test_anything_else_is_no_signature(header: str | None) -> None:
-    assert not is_signed(BODY, header, ["app-secret"])
+    assert signer_of(BODY, header, ["app-secret"]) is None
+    assert not is_well_formed(header)
 
 
 def test_the_raw_bytes_are_what_is_signed() -> None:
     escaped, plain = b'{"a": "\\u00e9"}', '{"a": "é"}'.encode()
-    assert is_signed(escaped, sign(escaped, "s"), ["s"])
-    assert not is_signed(plain, sign(escaped, "s"), ["s"])
+    assert signer_of(escaped, sign(escaped, "s"), ["s"]) == "s"
+    assert signer_of(plain, sign(escaped, "s"), ["s"]) is None

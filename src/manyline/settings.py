@@ -21,6 +21,7 @@ from manyline.base.errors import SettingsError
 
 Seconds = Annotated[float, Field(gt=0, le=30 * 24 * 3600, allow_inf_nan=False)]
 
+MOST_APP_SECRETS = 2
 MAKE_MASTER_KEY = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
 
 
@@ -44,8 +45,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default=Path(".manyline"), validation_alias="MANYLINE_DATA_DIR")
     """Embedded servers' data, logs, and the development master key."""
 
-    app_secret: SecretStr | None = None
-    """Meta app secret; when set, every webhook must carry its signature."""
+    app_secret: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """The Meta app's, when set, every webhook must carry its signature. While it is changed two,
+    comma-separated: both are good for webhooks, the first makes the proofs for calls to Graph."""
     verify_token: SecretStr | None = None
     """What Meta repeats in the webhook handshake. Unset, every handshake is refused."""
     master_key: Annotated[tuple[SecretStr, ...], NoDecode] = ()
@@ -86,13 +88,28 @@ class Settings(BaseSettings):
     """Most calls to Graph that one worker has under way at once, over all numbers."""
     worker_metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
 
+    webhook_ledger_days: Annotated[int, Field(ge=0, le=366)] = 14
+    """How long webhooks are kept as they came, to be applied again; 0 keeps none."""
+    quarantine_days: Annotated[int, Field(ge=1, le=3660)] = 90
+    """How long an item is kept that could not be understood or stored."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    @field_validator("master_key", mode="before")
+    @field_validator("app_secret", "master_key", mode="before")
     @classmethod
-    def _split_keys(cls, value: object) -> object:
+    def _split_secrets(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value if value is not None else ()
+
+    @field_validator("app_secret")
+    @classmethod
+    def _at_most_two(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if len(value) > MOST_APP_SECRETS:
+            raise ValueError(
+                "takes at most two secrets separated by a comma, the new one first and the one"
+                " before it; whoever knows any of them speaks for Meta"
+            )
         return value
 
     @field_validator("master_key")

@@ -176,7 +176,7 @@ class Backend:
         self._session = session
         self._stack = AsyncExitStack()
         self.signed_with = (
-            settings.app_secret.get_secret_value() if settings.app_secret is not None else None
+            settings.app_secret[0].get_secret_value() if settings.app_secret else None
         )
 
     async def call(self, method: str, path: str, **more: Any) -> Reply:

@@ -21,7 +21,8 @@ def auto_reply(tenant: Tenant, message: InboundMessage, *, now: datetime) -> str
     choice = tenant.settings.auto_reply
     if not choice.enabled or tenant.status is TenantStatus.CLOSED:
         return None
-    if message.type in UNANSWERED_TYPES:
+    # What is said in a group is said to everybody there.
+    if message.type in UNANSWERED_TYPES or message.group_id is not None:
         return None
     if message.sent_at is not None and now - message.sent_at > LATEST:
         return None

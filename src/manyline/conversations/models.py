@@ -26,6 +26,8 @@ class Turn:
     inbound: bool
     received_at: datetime | None = None
     """By our clock; `at` of a customer's words is Meta's, in whole seconds and often older."""
+    opens_window: bool = True
+    """Whether the customer wrote it just now; not so what is told of the past."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,9 @@
 The list is newest first, and an index on the time of the last message would be written anew with
 every message. `activeHour` is that time cut to the hour: its index changes once an hour for each
 conversation, and the server sorts the conversations of an hour when the list is asked for.
+
+Where a customer was merged into another, their conversation is deleted, and who asks for it by its
+old id is answered with the other's.
 """
 
 from collections.abc import Collection as AnyCollection
@@ -24,8 +27,10 @@ from manyline.conversations.models import (
     Turn,
     hour_of,
 )
+from manyline.customers.repository import CustomerRepository
 from manyline.infra.mongo import Collection, Database, Document, duplicate_keys, store_errors
 
+COLLECTION = "conversations"
 INDEXES = [IndexModel([("tenantId", ASCENDING), ("activeHour", DESCENDING)], name="active")]
 NEWEST_FIRST = [("lastMessage.at", DESCENDING), ("_id", DESCENDING)]
 NOT_OURS = "this cursor is not one of ours; ask for the list without a cursor"
@@ -38,7 +43,8 @@ class ConversationRepository:
     """Reads and writes `conversations`."""
 
     def __init__(self, database: Database) -> None:
-        self._conversations: Collection = database["conversations"]
+        self._conversations: Collection = database[COLLECTION]
+        self._customers = CustomerRepository(database)
 
     async def ensure_indexes(self) -> None:
         """Make the indexes; does nothing where they exist."""
@@ -47,21 +53,25 @@ class ConversationRepository:
 
     async def record(
         self, turns: Iterable[Turn], *, first_met: AnyCollection[ObjectId] = frozenset()
-    ) -> None:
+    ) -> set[ObjectId]:
         """Note what was said last and until when the window is open; makes missing ones.
 
         `first_met` names conversations that cannot be there yet, as far as the caller knows:
         they are inserted, which costs a third of an upsert.
+
+        Answers the conversations that had to be made. Their customers may have been merged into
+        others meanwhile: call it after the messages are stored, and hand the answer to
+        `CustomerService.reunite`.
         """
-        latest: dict[tuple[ObjectId, bool], Turn] = {}
+        latest: dict[tuple[ObjectId, bool, bool], Turn] = {}
         for turn in turns:
-            key = (turn.conversation_id, turn.inbound)
+            key = (turn.conversation_id, turn.inbound, turn.opens_window)
             latest[key] = _later(latest[key], turn) if key in latest else turn
         opening = {t.conversation_id: t for t in latest.values() if t.conversation_id in first_met}
         known = [t for t in latest.values() if opening.get(t.conversation_id) is not t]
         with store_errors():
             known += await self._open(list(opening.values()))
-            await self._move_on(known)
+            return opening.keys() | await self._move_on(known)
 
     async def _open(self, turns: Sequence[Turn]) -> list[Turn]:
         """Insert conversations; answers the turns of those that were there after all."""
@@ -73,20 +83,25 @@ class ConversationRepository:
             return [turns[index] for index in duplicate_keys(error)]
         return []
 
-    async def _move_on(self, turns: Sequence[Turn]) -> None:
+    async def _move_on(self, turns: Sequence[Turn]) -> set[ObjectId]:
+        """Answers the conversations that were not there."""
         # all tenants: the id is the customer's own, found under its tenant. A filter on _id alone
         # is not planned: 38 µs of mongod's CPU an upsert, against 104 with the tenant (measured).
         updates = [
             UpdateOne({"_id": turn.conversation_id}, _said(turn), upsert=True) for turn in turns
         ]
         if not updates:
-            return
+            return set()
         try:
-            await self._conversations.bulk_write(updates, ordered=False)
+            result = await self._conversations.bulk_write(updates, ordered=False)
         except BulkWriteError as error:
             # Another process made the conversation at the same moment: now it is there.
-            raced = [updates[index] for index in duplicate_keys(error)]
-            await self._conversations.bulk_write(raced, ordered=False)
+            raced = duplicate_keys(error)
+            made = {one["_id"] for one in (error.details or {}).get("upserted", ())}
+            again = [updates[index] for index in raced]
+            result = await self._conversations.bulk_write(again, ordered=False)
+            return made | set((result.upserted_ids or {}).values())
+        return set((result.upserted_ids or {}).values())
 
     async def windows(self, conversation_ids: Sequence[ObjectId]) -> dict[ObjectId, datetime]:
         """Until when these conversations' 24-hour windows are, or were, open; of any tenants.
@@ -100,13 +115,23 @@ class ConversationRepository:
             return {each["_id"]: each["windowExpiresAt"] async for each in found}
 
     async def get(self, tenant_id: ObjectId, conversation_id: ObjectId) -> Conversation:
-        """One conversation of a tenant; raises `ConversationNotFoundError`."""
+        """One conversation of a tenant; raises `ConversationNotFoundError`.
+
+        Of a customer who was merged, the other's: its `id` is another than the one asked for.
+        """
         query = {"tenantId": tenant_id, "_id": conversation_id}
         with store_errors():
             document = await self._conversations.find_one(query)
         if document is None:
-            raise ConversationNotFoundError(NOT_FOUND)
+            return await self.get(tenant_id, await self._other(tenant_id, conversation_id))
         return _from_document(document)
+
+    async def _other(self, tenant_id: ObjectId, conversation_id: ObjectId) -> ObjectId:
+        """The conversation that a merged customer's is part of now."""
+        now_is = await self._customers.followed(tenant_id, conversation_id)
+        if now_is == conversation_id:
+            raise ConversationNotFoundError(NOT_FOUND)
+        return now_is
 
     async def list_page(
         self, tenant_id: ObjectId, *, limit: int, cursor: str | None
@@ -161,7 +186,8 @@ class ConversationRepository:
                 return_document=ReturnDocument.AFTER,
             )
         if document is None:
-            raise ConversationNotFoundError(NOT_FOUND)
+            other = await self._other(tenant_id, conversation_id)
+            return await self.mark_read(tenant_id, other, at=at)
         return _from_document(document)
 
 
@@ -191,7 +217,7 @@ def _said(turn: Turn) -> Document:
         },
         "activeHour": hour_of(turn.at),
     }
-    if turn.inbound:
+    if turn.inbound and turn.opens_window:
         newest["lastInboundAt"] = turn.at
         newest["lastReceivedAt"] = _received(turn)
         newest["windowExpiresAt"] = turn.at + WINDOW

@@ -1,42 +1,67 @@
-"""Customers in MongoDB: one document per person and tenant, found by any of its identities."""
+"""Customers in MongoDB: one document per person and tenant, found by any of its identities.
+
+A customer who turned out to be somebody we had met before stays as a signpost: `mergedInto` the
+other's id, without identities, in no list.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
 from bson import ObjectId
 from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from manyline.base.paging import Page, decode_cursor, encode_cursor
-from manyline.customers.models import Customer, Sighting
+from manyline.customers.documents import (
+    KNOWN_FIELDS,
+    customer_from,
+    known_from,
+    new_customer,
+    news,
+    nobody,
+    parent_of,
+)
+from manyline.customers.models import Customer, Key, Sighting
+from manyline.customers.persons import Known, Person, heard_as
 from manyline.infra.mongo import Collection, Database, Document, duplicate_keys, store_errors
 
+COLLECTION = "customers"
+MERGED = {"$exists": True}
+NOT_MERGED = {"$exists": False}
+
+# The last two hold only those who were merged.
 INDEXES = [
     IndexModel(
         [("tenantId", ASCENDING), ("identities", ASCENDING)], unique=True, name="identities"
     ),
     # Written once for each customer: no message changes what it is made of.
     IndexModel([("tenantId", ASCENDING), ("_id", DESCENDING)], name="newest"),
+    IndexModel(
+        [("_id", ASCENDING), ("mergedInto", ASCENDING)],
+        name="merged",
+        partialFilterExpression={"mergedInto": MERGED},
+    ),
+    IndexModel(
+        [("sweepAt", ASCENDING)],
+        name="sweep",
+        partialFilterExpression={"sweepAt": {"$exists": True}},
+    ),
 ]
-
-Key = tuple[ObjectId, str]
-"""A tenant's id and an identity."""
 
 
 class CustomerRepository:
-    """Reads and writes `customers`."""
+    """Reads and writes `customers`; merges are in `messages.merging`, since messages move."""
 
     def __init__(self, database: Database) -> None:
-        self._customers: Collection = database["customers"]
+        self._customers: Collection = database[COLLECTION]
 
     async def ensure_indexes(self) -> None:
         """Make the indexes; does nothing where they exist."""
         with store_errors():
             await self._customers.create_indexes(INDEXES)
 
-    async def find(self, keys: Iterable[Key]) -> dict[Key, ObjectId]:
-        """The customers' ids of those keys that exist; one query, one branch per tenant.
+    async def find(self, keys: Iterable[Key]) -> dict[Key, Known]:
+        """The customers under those keys that exist; one query, one branch per tenant.
 
         The hint spares MongoDB weighing indexes for each branch.
         """
@@ -47,46 +72,95 @@ class CustomerRepository:
             {"tenantId": tenant_id, "identities": {"$in": identities}}
             for tenant_id, identities in by_tenant.items()
         ]
-        fields = {"tenantId": True, "identities": True}
-        found: dict[Key, ObjectId] = {}
+        found: dict[Key, Known] = {}
         with store_errors():
             async for document in self._customers.find(
-                {"$or": branches}, fields, hint="identities"
+                {"$or": branches}, KNOWN_FIELDS, hint="identities"
             ):
-                for identity in document["identities"]:
-                    found[document["tenantId"], identity] = document["_id"]
+                known = known_from(document)
+                for identity in known.identities:
+                    found[document["tenantId"], identity] = known
         return found
 
     async def insert_missing(
-        self, sightings: Sequence[Sighting], *, now: datetime
-    ) -> dict[Key, ObjectId]:
-        """Insert one customer per sighting; leaves out those that somebody else inserted first."""
-        documents = [_new_customer(sighting, now) for sighting in sightings]
-        taken: set[int] = set()
+        self, people: Sequence[Person], *, now: datetime
+    ) -> list[ObjectId | None]:
+        """Insert one customer per person; None for those of whom somebody else was first."""
+        documents = [new_customer(person, now) for person in people]
+        ids: list[ObjectId | None] = [document["_id"] for document in documents]
         with store_errors():
             try:
                 await self._customers.insert_many(documents, ordered=False)
             except BulkWriteError as error:
-                taken.update(duplicate_keys(error))
-        return {
-            (sighting.tenant_id, sighting.identity): document["_id"]
-            for index, (sighting, document) in enumerate(zip(sightings, documents, strict=True))
-            if index not in taken
-        }
+                for index in duplicate_keys(error):
+                    ids[index] = None
+        return ids
+
+    async def complete(self, heard: Sequence[tuple[Person, Known]]) -> bool:
+        """Add what these customers' documents lack; False if they are to be looked at again.
+
+        That is when an identity turned out to be another customer's, or one of these was merged.
+        """
+        # all tenants: each update names its own.
+        updates = [_completed(person, known) for person, known in heard]
+        if not updates:
+            return True
+        with store_errors():
+            try:
+                result = await self._customers.bulk_write(updates, ordered=False)
+            except BulkWriteError as error:
+                duplicate_keys(error)
+                return False
+        return result.matched_count == len(updates)
+
+    async def release(
+        self, tenant_id: ObjectId, customer_id: ObjectId, identities: Iterable[str]
+    ) -> None:
+        """Take identities away that the customer had left: somebody else uses them now."""
+        keeps: Document = {"$setDifference": ["$identities", {"$literal": list(identities)}]}
+        none = {"$eq": [keeps, []]}
+        fields = {"identities": {"$cond": [none, [nobody(customer_id)], keeps]}}
+        with store_errors():
+            await self._customers.update_one(
+                {"_id": customer_id, "tenantId": tenant_id, "mergedInto": NOT_MERGED},
+                [{"$set": fields}],
+            )
 
     async def see(self, seen: Iterable[tuple[ObjectId, Sighting]]) -> None:
-        """Move `lastSeenAt` forward, and take over the names that came along."""
+        """Move `lastSeenAt` and the names forward."""
         # all tenants: ids that were found under their tenants; _id alone is not planned.
         updates = [
-            UpdateOne({"_id": customer_id}, _seen(sighting)) for customer_id, sighting in seen
+            UpdateOne({"_id": customer_id}, {"$max": news(sighting)})
+            for customer_id, sighting in seen
         ]
         if updates:
             with store_errors():
                 await self._customers.bulk_write(updates, ordered=False)
 
+    async def merged(self, customer_ids: Iterable[ObjectId]) -> dict[ObjectId, ObjectId]:
+        """The tenants of those of these customers that were merged into others."""
+        # all tenants: a batch is of any tenants; the index holds merged customers only.
+        query = {"_id": {"$in": list(customer_ids)}, "mergedInto": MERGED}
+        with store_errors():
+            found = self._customers.find(query, {"tenantId": True}, hint="merged")
+            return {document["_id"]: document["tenantId"] async for document in found}
+
+    async def followed(self, tenant_id: ObjectId, customer_id: ObjectId) -> ObjectId:
+        """Who this customer is now: itself, or the one it was merged into, however often."""
+        while True:
+            query = {"tenantId": tenant_id, "_id": customer_id, "mergedInto": MERGED}
+            with store_errors():
+                document = await self._customers.find_one(
+                    query, {"mergedInto": True}, hint="merged"
+                )
+            if document is None:
+                return customer_id
+            customer_id = document["mergedInto"]
+
     async def opt_out(self, tenant_id: ObjectId, customer_id: ObjectId, *, at: datetime) -> None:
         """Note that a customer wants no marketing messages; the first time counts."""
-        query = {"_id": customer_id, "tenantId": tenant_id, "optedOutAt": {"$exists": False}}
+        now_is = await self.followed(tenant_id, customer_id)
+        query = {"_id": now_is, "tenantId": tenant_id, "optedOutAt": {"$exists": False}}
         with store_errors():
             await self._customers.update_one(query, {"$set": {"optedOutAt": at}})
 
@@ -94,12 +168,12 @@ class CustomerRepository:
         self, tenant_id: ObjectId, *, limit: int, cursor: str | None
     ) -> Page[Customer]:
         """A tenant's customers, the last met first."""
-        query: Document = {"tenantId": tenant_id}
+        query: Document = {"tenantId": tenant_id, "mergedInto": NOT_MERGED}
         if cursor:
             query["_id"] = {"$lt": ObjectId(decode_cursor(cursor, size=12))}
         with store_errors():
-            found = self._customers.find(query).sort("_id", DESCENDING).limit(limit + 1)
-            customers = [_from_document(document) async for document in found]
+            newest = self._customers.find(query, hint="newest").sort("_id", DESCENDING)
+            customers = [customer_from(document) async for document in newest.limit(limit + 1)]
         more = len(customers) > limit
         customers = customers[:limit]
         return Page(customers, encode_cursor(customers[-1].id.binary) if more else None)
@@ -111,40 +185,17 @@ class CustomerRepository:
         query = {"tenantId": tenant_id, "_id": {"$in": list(customer_ids)}}
         with store_errors():
             found = self._customers.find(query)
-            return {document["_id"]: _from_document(document) async for document in found}
+            return {document["_id"]: customer_from(document) async for document in found}
 
 
-def _new_customer(sighting: Sighting, now: datetime) -> Document:
-    kind, _, value = sighting.identity.partition(":")
-    document: dict[str, Any] = {
-        "_id": ObjectId(),
-        "tenantId": sighting.tenant_id,
-        "identities": [sighting.identity],
-        "waId" if kind == "tel" else "userId": value,
-        "name": sighting.name,
-        "lastSeenAt": sighting.seen_at,
-        "createdAt": now,
+def _completed(person: Person, known: Known) -> UpdateOne:
+    fields: Document = {
+        "identities": {"$setUnion": ["$identities", {"$literal": sorted(person.identities)}]},
+        "waId": {"$literal": heard_as(person, known)},
+        "userId": {"$ifNull": ["$userId", {"$literal": person.goes_by("bsuid")}]},
+        "parentUserId": {"$ifNull": ["$parentUserId", {"$literal": parent_of(person.sightings)}]},
     }
-    return {key: value for key, value in document.items() if value is not None}
-
-
-def _seen(sighting: Sighting) -> Document:
-    update: Document = {"$max": {"lastSeenAt": sighting.seen_at}}
-    if sighting.name is not None:
-        update["$set"] = {"name": sighting.name}
-    return update
-
-
-def _from_document(document: Document) -> Customer:
-    return Customer(
-        id=document["_id"],
-        tenant_id=document["tenantId"],
-        identities=tuple(document["identities"]),
-        created_at=document["createdAt"],
-        wa_id=document.get("waId"),
-        user_id=document.get("userId"),
-        username=document.get("username"),
-        name=document.get("name"),
-        last_seen_at=document.get("lastSeenAt"),
-        opted_out_at=document.get("optedOutAt"),
-    )
+    # A null would be stored as such.
+    present = {field: {"$ifNull": [value, "$$REMOVE"]} for field, value in fields.items()}
+    query = {"_id": known.id, "tenantId": person.tenant_id, "mergedInto": NOT_MERGED}
+    return UpdateOne(query, [{"$set": present}])

@@ -2,65 +2,52 @@
 
 Concurrent webhooks hand in their items; one flush stores whatever waits:
 
-1. people: one find of the unknown ones, one insert of the missing ones
-2. messages, with the replies they cause; conversations; the quarantine - at the same time
-3. statuses, since they may speak of messages of the same flush
+1. gather: which items are there, and whom do they name (see `gathering`)
+2. people: who moved to another number; one find of the unknown ones, one insert of the missing
+3. messages with the replies they cause, then their conversations
+4. what was there before: a message of the past that is told of again (see `again`)
+5. preferences, news of accounts, the quarantine
+6. statuses, since they may speak of messages of the same flush
 
-Everything is safe to repeat, because Meta repeats it: a duplicate key is success, times only move
-forward, and a reply's key is made of the wamid it answers.
+Everything is safe to repeat and to come in any order, because Meta repeats it and promises none: a
+duplicate key is success, times only move forward, and a reply's key is made of the wamid it
+answers.
 """
 
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
-from bson import ObjectId
-from bson.raw_bson import RawBSONDocument
-
-from manyline.autoreply.decide import auto_reply
 from manyline.base.batching import GroupCommit
 from manyline.base.clock import Clock
-from manyline.conversations.models import Turn
 from manyline.conversations.repository import ConversationRepository
-from manyline.customers.models import Sighting, identity_of
-from manyline.customers.repository import Key
+from manyline.customers.preferences import PreferenceRepository
 from manyline.customers.service import CustomerService, People
+from manyline.inbound.account_news import AccountNews
+from manyline.inbound.again import ToldAgain
+from manyline.inbound.drafts import Drafts, refused
+from manyline.inbound.gathering import Gathered, gather
 from manyline.inbound.models import (
+    Became,
     Committed,
-    Quarantined,
+    RoutedElsewhere,
     RoutedItem,
     RoutedMessage,
     StatusChange,
 )
-from manyline.inbound.repository import QuarantineRepository
+from manyline.inbound.quarantine.repository import QuarantineRepository
 from manyline.inbound.statuses import StatusBoard
-from manyline.infra.documents import UnstorableError
-from manyline.messages.documents import inbound_document, outbound_document
-from manyline.messages.models import (
-    AUTO_REPLY_PREFIX,
-    Inserted,
-    NewInbound,
-    NewOutbound,
-)
+from manyline.messages.models import Inserted
 from manyline.messages.repository import MessageRepository
-from manyline.meta.payloads import text_content
 from manyline.observability.metrics import InboundMetrics
 
-
-@dataclass(slots=True)
-class _Batch:
-    """The message documents of one flush, and which item each belongs to."""
-
-    documents: list[RawBSONDocument] = field(default_factory=list)
-    owners: list[tuple[int, ObjectId | None]] = field(default_factory=list)
-    """Per document: the item's place in the flush, and the reply's id if it is a reply."""
-    quarantined: list[Quarantined] = field(default_factory=list)
-
-    def add(self, document: RawBSONDocument, item: int, reply_id: ObjectId | None) -> None:
-        self.documents.append(document)
-        self.owners.append((item, reply_id))
+STORED = Committed(Became.STORED)
+DUPLICATE = Committed(Became.DUPLICATE)
+RAISED = Committed(Became.RAISED)
+PARKED = Committed(Became.PARKED)
+NOTED = Committed(Became.NOTED)
+QUARANTINED = Committed(Became.QUARANTINED)
 
 
 class InboundCommit:
@@ -70,17 +57,23 @@ class InboundCommit:
         self,
         *,
         customers: CustomerService,
+        preferences: PreferenceRepository,
         conversations: ConversationRepository,
         messages: MessageRepository,
+        again: ToldAgain,
         statuses: StatusBoard,
+        accounts: AccountNews,
         quarantine: QuarantineRepository,
         clock: Clock,
         metrics: InboundMetrics,
     ) -> None:
         self._customers = customers
+        self._preferences = preferences
         self._conversations = conversations
         self._messages = messages
+        self._again = again
         self._statuses = statuses
+        self._accounts = accounts
         self._quarantine = quarantine
         self._clock = clock
         self._metrics = metrics
@@ -96,104 +89,111 @@ class InboundCommit:
 
     async def _flush(self, items: Sequence[RoutedItem]) -> list[Committed]:
         started = time.perf_counter()
-        people = await self._customers.resolve(
-            _sighting(item) for item in items if isinstance(item, RoutedMessage)
-        )
-        batch = self._batch(items, people)
-        received_at = self._clock.now()
-        inserted, _ = await asyncio.gather(
-            self._messages.insert(batch.documents),
-            self._conversations.record(
-                [
-                    _turn(item, people, received_at)
-                    for item in items
-                    if isinstance(item, RoutedMessage)
-                ],
-                first_met=people.first_met,
-            ),
-        )
-        self._refuse(batch, inserted, items)
-        await self._quarantine.keep(batch.quarantined, now=self._clock.now())
-        await self._statuses.apply([item for item in items if isinstance(item, StatusChange)])
-        self._measure(len(items), len(batch.quarantined), started)
-        return self._outcomes(len(items), batch, inserted)
-
-    def _batch(self, items: Sequence[RoutedItem], people: People) -> _Batch:
-        """Encode every message and its reply; what has no BSON form goes to quarantine."""
-        batch = _Batch()
-        for place, item in enumerate(items):
-            if isinstance(item, Quarantined):
-                batch.quarantined.append(item)
-            elif isinstance(item, RoutedMessage):
-                try:
-                    self._add_message(batch, place, item, people.ids[_key(item)])
-                except UnstorableError as error:
-                    batch.quarantined.append(_refused(item, error.detail))
-        return batch
-
-    def _add_message(
-        self, batch: _Batch, place: int, item: RoutedMessage, customer_id: ObjectId
-    ) -> None:
         now = self._clock.now()
-        message = item.message
-        inbound = inbound_document(
-            NewInbound(
-                id=ObjectId(),
-                tenant_id=item.tenant.id,
-                conversation_id=customer_id,
-                phone_number_id=message.phone_number_id,
-                wamid=message.wamid,
-                sender=message.sender,
-                type=message.type,
-                body=message.body,
-                content=item.content,
-                sent_at=item.said_at,
-                created_at=now,
-            )
-        )
-        reply = self._reply(item, customer_id)
-        encoded_reply = outbound_document(reply) if reply is not None else None
-        batch.add(inbound, place, None)
-        if reply is not None and encoded_reply is not None:
-            batch.add(encoded_reply, place, reply.id)
-
-    def _reply(self, item: RoutedMessage, customer_id: ObjectId) -> NewOutbound | None:
-        now = self._clock.now()
-        text = auto_reply(item.tenant, item.message, now=now)
-        recipient = item.message.sender or item.message.user_id
-        if text is None or recipient is None:
-            return None
-        return NewOutbound(
-            id=ObjectId(),
-            tenant_id=item.tenant.id,
-            conversation_id=customer_id,
-            phone_number_id=item.tenant.phone_number_id,
-            recipient=recipient,
-            type="text",
-            body=text,
-            content=text_content(text),
-            source="auto-reply",
-            idempotency_key=AUTO_REPLY_PREFIX + item.message.wamid,
-            created_at=now,
-        )
-
-    def _refuse(
-        self, batch: _Batch, inserted: Sequence[Inserted], items: Sequence[RoutedItem]
-    ) -> None:
-        """Quarantine the messages that only the server found fault with."""
-        for outcome, (place, _) in zip(inserted, batch.owners, strict=True):
-            item = items[place]
-            if outcome.refusal is not None and isinstance(item, RoutedMessage):
-                batch.quarantined.append(_refused(item, outcome.refusal))
-
-    def _outcomes(self, count: int, batch: _Batch, inserted: Sequence[Inserted]) -> list[Committed]:
-        outcomes = [Committed()] * count
-        for outcome, (place, reply_id) in zip(inserted, batch.owners, strict=True):
-            if reply_id is None and not outcome.new:
-                self._metrics.duplicates.inc()
-            elif reply_id is not None and outcome.new:
-                outcomes[place] = Committed(reply_id=reply_id)
+        outcomes = [STORED] * len(items)
+        gathered = gather(items)
+        if gathered.sightings:
+            await self._store_messages(gathered, items, outcomes, now=now)
+        if gathered.events:
+            await self._store_events(gathered, outcomes, now=now)
+        for place, _ in gathered.contacts:
+            outcomes[place] = NOTED
+        await self._keep_quarantined(gathered, outcomes, now=now)
+        await self._apply_statuses(gathered.statuses, outcomes)
+        self._measure(len(items), len(gathered.quarantined), started)
         return outcomes
+
+    async def _store_messages(
+        self,
+        gathered: Gathered,
+        items: Sequence[RoutedItem],
+        outcomes: list[Committed],
+        *,
+        now: datetime,
+    ) -> None:
+        """All that has to do with people: what they said, and what else is known of them."""
+        if gathered.moves:
+            await self._customers.changed(gathered.moves)
+        people = await self._customers.resolve(gathered.sightings)
+        drafts = _drafts(gathered, people, now=now)
+        inserted, _ = await asyncio.gather(
+            self._messages.insert(drafts.documents), self._customers.see(people)
+        )
+        # After the messages: who was merged meanwhile is found by the conversation that had to be
+        # made for them.
+        made = await self._conversations.record(
+            gathered.turns(people.ids, now=now), first_met=people.first_met
+        )
+        again = self._note_inserted(drafts, inserted, items, outcomes)
+        gathered.quarantined += drafts.quarantined
+        if again:
+            gathered.statuses += await self._again.told(again, now=now)
+        await self._customers.reunite(made)
+        if gathered.elsewhere:
+            await self._statuses.hurry([item for _, item, _ in gathered.elsewhere], now=now)
+        if gathered.preferences:
+            await self._note_preferences(gathered, people, outcomes)
+
+    async def _note_preferences(
+        self, gathered: Gathered, people: People, outcomes: list[Committed]
+    ) -> None:
+        told = [
+            (item.tenant.id, people.ids[key], item.preference, item.at)
+            for _, item, key in gathered.preferences
+        ]
+        await self._preferences.note(told)
+        for place, _, _ in gathered.preferences:
+            outcomes[place] = NOTED
+
+    def _note_inserted(
+        self,
+        drafts: Drafts,
+        inserted: Sequence[Inserted],
+        items: Sequence[RoutedItem],
+        outcomes: list[Committed],
+    ) -> list[tuple[int, RoutedMessage | RoutedElsewhere]]:
+        """The outcomes of the messages; answers those that were stored before."""
+        again: list[tuple[int, RoutedMessage | RoutedElsewhere]] = []
+        for outcome, (place, reply_id) in zip(inserted, drafts.owners, strict=True):
+            if outcome.new:
+                if reply_id is not None:
+                    outcomes[place] = Committed(outcomes[place].became, reply_id)
+                continue
+            item = items[place]
+            if reply_id is not None or not isinstance(item, RoutedMessage | RoutedElsewhere):
+                continue
+            if outcome.refusal is not None:
+                drafts.quarantined.append((place, refused(item, outcome.refusal)))
+            else:
+                self._metrics.duplicates.inc()
+                outcomes[place] = DUPLICATE
+                again.append((place, item))
+        return again
+
+    async def _store_events(
+        self, gathered: Gathered, outcomes: list[Committed], *, now: datetime
+    ) -> None:
+        new = await self._accounts.keep([item for _, item in gathered.events], now=now)
+        for (place, _), is_new in zip(gathered.events, new, strict=True):
+            if not is_new:
+                outcomes[place] = DUPLICATE
+
+    async def _keep_quarantined(
+        self, gathered: Gathered, outcomes: list[Committed], *, now: datetime
+    ) -> None:
+        await self._quarantine.keep([item for _, item in gathered.quarantined], now=now)
+        for place, _ in gathered.quarantined:
+            outcomes[place] = QUARANTINED
+
+    async def _apply_statuses(
+        self, statuses: Sequence[tuple[int, StatusChange]], outcomes: list[Committed]
+    ) -> None:
+        if not statuses:
+            return
+        parked = {id(one) for one in await self._statuses.apply([one for _, one in statuses])}
+        for place, change in statuses:
+            if outcomes[place] is STORED:
+                outcomes[place] = PARKED if id(change) in parked else RAISED
 
     def _measure(self, items: int, quarantined: int, started: float) -> None:
         self._metrics.flush_items.observe(items)
@@ -202,35 +202,10 @@ class InboundCommit:
             self._metrics.quarantined.inc(quarantined)
 
 
-def _sighting(item: RoutedMessage) -> Sighting:
-    return Sighting(
-        tenant_id=item.tenant.id,
-        identity=identity_of(phone=item.message.sender, user_id=item.message.user_id),
-        name=item.message.sender_name,
-        seen_at=item.said_at,
-    )
-
-
-def _key(item: RoutedMessage) -> Key:
-    identity = identity_of(phone=item.message.sender, user_id=item.message.user_id)
-    return item.tenant.id, identity
-
-
-def _turn(item: RoutedMessage, people: People, received_at: datetime) -> Turn:
-    return Turn(
-        tenant_id=item.tenant.id,
-        conversation_id=people.ids[_key(item)],
-        at=item.said_at,
-        preview=item.message.body,
-        inbound=True,
-        received_at=received_at,
-    )
-
-
-def _refused(item: RoutedMessage, reason: str) -> Quarantined:
-    return Quarantined(
-        tenant_id=item.tenant.id,
-        phone_number_id=item.message.phone_number_id,
-        reason=reason,
-        raw=bytes(item.content.raw),
-    )
+def _drafts(gathered: Gathered, people: People, *, now: datetime) -> Drafts:
+    drafts = Drafts()
+    for place, message, key in gathered.messages:
+        drafts.add_message(place, message, people.ids[key], now=now)
+    for place, told, key in gathered.elsewhere:
+        drafts.add_elsewhere(place, told, people.ids[key], now=now)
+    return drafts

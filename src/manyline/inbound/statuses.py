@@ -1,16 +1,18 @@
 """Statuses: raise the message each speaks of; park those whose message is not known yet."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime
+
+from bson import ObjectId
 
 from manyline.base.clock import Clock
 from manyline.inbound.aftermath import Aftermath
-from manyline.inbound.models import StatusChange
-from manyline.inbound.repository import ParkedStatusRepository, StatusRepository
+from manyline.inbound.models import RoutedElsewhere, StatusChange
+from manyline.inbound.raising.repository import StatusRepository
+from manyline.inbound.repository import ParkedStatusRepository
 from manyline.messages.states import MessageStatus
 from manyline.observability.metrics import InboundMetrics
 
-TRY_AGAIN_AFTER = timedelta(seconds=30)
 ROUND = 500
 
 
@@ -32,8 +34,10 @@ class StatusBoard:
         self._clock = clock
         self._metrics = metrics
 
-    async def apply(self, changes: Sequence[StatusChange]) -> None:
-        """Raise what can be raised, park the rest; durable when it returns."""
+    async def apply(self, changes: Sequence[StatusChange]) -> list[StatusChange]:
+        """Raise what can be raised, park the rest and answer it; durable when it returns."""
+        if not changes:
+            return []
         unmatched = await self._statuses.raise_messages(changes)
         if unmatched:
             self._metrics.parked.inc(len(unmatched))
@@ -41,6 +45,15 @@ class StatusBoard:
         for change in changes:
             if change.status is MessageStatus.FAILED:
                 await self._aftermath.of(change)
+        return unmatched
+
+    async def hurry(self, items: Sequence[RoutedElsewhere], *, now: datetime) -> None:
+        """These messages have come: what is parked for them is tried in the next round."""
+        by_tenant: dict[ObjectId, list[str]] = {}
+        for item in items:
+            by_tenant.setdefault(item.tenant.id, []).append(item.message.wamid)
+        for tenant_id, wamids in by_tenant.items():
+            await self._parked.hurry(tenant_id, wamids, now=now)
 
     async def retry_parked(self) -> int:
         """One round over parked statuses; answers how many found their message."""
@@ -54,6 +67,6 @@ class StatusBoard:
         await self._parked.forget(found)
         await self._parked.put_off(
             [parked_id for parked_id, change in due if id(change) in still],
-            until=now + TRY_AGAIN_AFTER,
+            now=now,
         )
         return len(found)

@@ -11,6 +11,11 @@ from bson.raw_bson import RawBSONDocument
 from manyline.base.errors import ManylineError
 from manyline.messages.states import Direction, MessageStatus
 
+PHONE = "phone"
+HISTORY = "history"
+"""Sources of messages that were said elsewhere."""
+ELSEWHERE = (PHONE, HISTORY)
+
 AUTO_REPLY_PREFIX = "auto-reply:"
 """Idempotency keys of replies; callers may not begin theirs with it."""
 
@@ -28,7 +33,7 @@ class Message:
     body: str
     content: dict[str, Any]
     source: str
-    """`webhook`, `auto-reply` or `api`."""
+    """`webhook`, `auto-reply`, `api`, `phone` (written in the app there) or `history`."""
     status_at: dict[str, datetime]
     created_at: datetime
     wamid: str | None = None
@@ -46,6 +51,10 @@ class Message:
     """Parked behind an earlier message to the same recipient."""
     parked_until: datetime | None = None
     """Meta asked for a long wait; until then others go ahead of it."""
+    sent_at: datetime | None = None
+    """When it was said, by Meta; unknown for what goes out through us."""
+    about_wamid: str | None = None
+    """Of a reaction, an edit or a revoke: the message it speaks of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,33 @@ class NewInbound:
     content: RawBSONDocument
     sent_at: datetime
     created_at: datetime
+    about_wamid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewElsewhere:
+    """A message that was said elsewhere than here, and is only written down.
+
+    By the business on its phone, or by either before the number came to the Cloud API. It never
+    was in the outbox and never will be.
+    """
+
+    id: ObjectId
+    tenant_id: ObjectId
+    conversation_id: ObjectId
+    phone_number_id: str
+    wamid: str
+    outgoing: bool
+    person: str | None
+    """The customer: E.164 with `+`, or a business-scoped user id."""
+    type: str
+    body: str
+    content: RawBSONDocument
+    source: str
+    status: MessageStatus
+    sent_at: datetime
+    created_at: datetime
+    about_wamid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from manyline.infra.mongo import (
 )
 from manyline.messages.documents import message_from
 from manyline.messages.models import (
+    HISTORY,
     Inserted,
     Message,
     MessageNotFoundError,
@@ -65,6 +66,12 @@ INDEXES = [
     IndexModel(
         [("tenantId", ASCENDING), ("conversationId", ASCENDING), ("seq", DESCENDING)],
         name="conversation",
+    ),
+    # What speaks of other messages is found with the page that shows them.
+    IndexModel(
+        [("tenantId", ASCENDING), ("aboutWamid", ASCENDING)],
+        name="about",
+        partialFilterExpression={"aboutWamid": {"$exists": True}},
     ),
     # Not by tenant: jobs ask for the lines of any tenants at once, and a conversation's id is its
     # own. With the tenant in front, 50 lines of 50 tenants cost 100 µs each to look up, not 12.
@@ -189,6 +196,8 @@ class MessageRepository:
             "tenantId": tenant_id,
             "conversationId": conversation_id,
             "direction": Direction.IN.value,
+            "source": {"$ne": HISTORY},
+            "aboutWamid": {"$exists": False},
         }
         if since is not None:
             since = max(since, LONG_AGO)

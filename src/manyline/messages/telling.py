@@ -6,17 +6,23 @@ from datetime import datetime
 from typing import Any
 
 from manyline.messages.explanations import row_for
-from manyline.messages.models import AUTO_REPLY_PREFIX, Message
+from manyline.messages.models import AUTO_REPLY_PREFIX, HISTORY, PHONE, Message
 from manyline.messages.states import Direction, MessageStatus
 from manyline.meta.catalogue import TENANT_TROUBLE
 from manyline.tenants.models import InDoubtPolicy, Tenant, TenantStatus
 
+WHERE_SAID = {
+    PHONE: "Written in the WhatsApp Business app on the business' phone.",
+    HISTORY: "From before the number came here: part of the history that the business shares.",
+}
 AUTO_REPLY = AUTO_REPLY_PREFIX.rstrip(":")
 Told = Mapping[str, Any]
 
 
 def accepted(message: Message) -> str:
     """Where it came from."""
+    if message.source in WHERE_SAID:
+        return WHERE_SAID[message.source]
     if message.direction is Direction.IN:
         return "Received from the customer."
     if message.source == AUTO_REPLY:

@@ -79,7 +79,7 @@ def timeline(message: Message, tenant: Tenant, *, now: datetime) -> list[Entry]:
 
 def _accepted(message: Message) -> Entry:
     first = "received" if message.direction is Direction.IN else "queued"
-    at = message.status_at.get(first, message.created_at)
+    at = message.status_at.get(first, message.sent_at or message.created_at)
     return Entry(at, "received" if first == "received" else "accepted", accepted(message))
 
 

@@ -26,6 +26,11 @@ class InboundMetrics:
         self.refused = Counter(
             "manyline_webhooks_refused", "Webhooks without a fitting signature.", registry=registry
         )
+        self.foreign = Counter(
+            "manyline_webhooks_of_a_foreign_app",
+            "Webhooks refused since the app of a tenant in them did not sign them.",
+            registry=registry,
+        )
         self.quarantined = Counter(
             "manyline_webhook_items_quarantined",
             "Items that could not be understood or stored.",

@@ -5,28 +5,37 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from manyline.accounts.repository import AccountEventRepository
 from manyline.conversations.repository import ConversationRepository
 from manyline.conversations.windows import Windows
+from manyline.customers.preferences import PreferenceRepository
 from manyline.customers.repository import CustomerRepository
-from manyline.customers.service import CustomerService
 from manyline.events.hub import EventHub
 from manyline.events.repository import ChangeRepository
+from manyline.inbound.account_news import AccountNews
+from manyline.inbound.again import ToldAgain
 from manyline.inbound.commit import InboundCommit
+from manyline.inbound.ledger.keeping import Ledger
+from manyline.inbound.ledger.replaying import Replayer
+from manyline.inbound.ledger.repository import LedgerRepository
+from manyline.inbound.quarantine.repository import QuarantineRepository
+from manyline.inbound.quarantine.retrying import QuarantineRetry
 from manyline.inbound.receive import Receiver
-from manyline.inbound.repository import (
-    QuarantineRepository,
-)
+from manyline.inbound.trust import Trust
+from manyline.messages.contexts import MessageContexts
 from manyline.messages.repository import MessageRepository
 from manyline.meta.graph import GraphClient
 from manyline.observability.metrics import HttpMetrics, InboundMetrics
 from manyline.runtime.foundation import Foundation, Progress, open_foundation
-from manyline.runtime.shared import app_secret_of, open_graph, status_board
+from manyline.runtime.shared import app_secret_of, customer_service, open_graph, status_board
 from manyline.sending.accept import Acceptor
 from manyline.sending.replays import Replays
 from manyline.sending.troubles import TroubleRepository
 from manyline.settings import Settings
+from manyline.tenants.app_secrets import OwnAppSecrets
 from manyline.tenants.changing import TenantChanger
 from manyline.tenants.repository import TenantRepository
+from manyline.tenants.standing import StandingRepository
 from manyline.tenants.token_check import TokenCheck
 
 
@@ -38,11 +47,17 @@ class ApiRuntime:
     changer: TenantChanger
     commit: InboundCommit
     receiver: Receiver
+    ledger: Ledger
+    replayer: Replayer
+    quarantine: QuarantineRepository
+    quarantine_retry: QuarantineRetry
     acceptor: Acceptor
     replays: Replays
     messages: MessageRepository
+    contexts: MessageContexts
     conversations: ConversationRepository
     customers: CustomerRepository
+    account_events: AccountEventRepository
     events: EventHub
     http_metrics: HttpMetrics
 
@@ -58,23 +73,43 @@ async def open_api(settings: Settings, *, progress: Progress) -> AsyncIterator[A
         yield runtime
         await runtime.events.close()
         await runtime.commit.drained()
+        await runtime.ledger.drained()
         await runtime.acceptor.drained()
 
 
 def _wire(foundation: Foundation, graph: GraphClient) -> ApiRuntime:
     settings, clock, database = foundation.settings, foundation.clock, foundation.mongo.database
-    app_secret = app_secret_of(settings)
     metrics = InboundMetrics(foundation.registry)
     people = CustomerRepository(database)
-    customers = CustomerService(repository=people, clock=clock)
+    customers = customer_service(foundation)
     conversations = ConversationRepository(database)
     messages = MessageRepository(database)
+    account_events = AccountEventRepository(database)
+    quarantine = QuarantineRepository(database, kept_for=timedelta(days=settings.quarantine_days))
+    records = LedgerRepository(database)
+    ledger = Ledger(records=records, clock=clock, kept_for=_ledger_time(settings))
     commit = InboundCommit(
         customers=customers,
+        preferences=PreferenceRepository(database),
         conversations=conversations,
         messages=messages,
+        again=ToldAgain(database),
         statuses=status_board(foundation, metrics),
-        quarantine=QuarantineRepository(database),
+        accounts=AccountNews(
+            events=account_events,
+            standings=StandingRepository(database),
+            directory=foundation.directory,
+            wakes=foundation.wakes,
+        ),
+        quarantine=quarantine,
+        clock=clock,
+        metrics=metrics,
+    )
+    receiver = Receiver(
+        trust=_trust(foundation, metrics),
+        commit=commit,
+        ledger=ledger,
+        wakes=foundation.wakes,
         clock=clock,
         metrics=metrics,
     )
@@ -83,18 +118,26 @@ def _wire(foundation: Foundation, graph: GraphClient) -> ApiRuntime:
         changer=TenantChanger(
             repository=TenantRepository(database),
             secrets=foundation.tenants.secrets,
-            token_check=TokenCheck(graph=graph, app_secret=app_secret),
+            token_check=TokenCheck(graph=graph, app_secret=app_secret_of(settings)),
             clock=clock,
             mock_allowed=not settings.in_production,
         ),
         commit=commit,
-        receiver=Receiver(
-            app_secret=app_secret,
+        receiver=receiver,
+        ledger=ledger,
+        replayer=Replayer(
+            ledger=ledger,
+            records=records,
+            receiver=receiver,
             directory=foundation.directory,
-            commit=commit,
-            wakes=foundation.wakes,
             clock=clock,
-            metrics=metrics,
+        ),
+        quarantine=quarantine,
+        quarantine_retry=QuarantineRetry(
+            quarantine=quarantine,
+            receiver=receiver,
+            directory=foundation.directory,
+            clock=clock,
         ),
         acceptor=Acceptor(
             customers=customers,
@@ -111,8 +154,10 @@ def _wire(foundation: Foundation, graph: GraphClient) -> ApiRuntime:
             expiry=timedelta(seconds=settings.message_expiry_seconds),
         ),
         messages=messages,
+        contexts=MessageContexts(database),
         conversations=conversations,
         customers=people,
+        account_events=account_events,
         events=EventHub(
             changes=ChangeRepository(database),
             messages=messages,
@@ -120,3 +165,19 @@ def _wire(foundation: Foundation, graph: GraphClient) -> ApiRuntime:
         ),
         http_metrics=HttpMetrics(foundation.registry),
     )
+
+
+def _trust(foundation: Foundation, metrics: InboundMetrics) -> Trust:
+    return Trust(
+        app_secrets=[secret.get_secret_value() for secret in foundation.settings.app_secret],
+        own=OwnAppSecrets(foundation.tenants.secrets),
+        directory=foundation.directory,
+        clock=foundation.clock,
+        metrics=metrics,
+    )
+
+
+def _ledger_time(settings: Settings) -> timedelta | None:
+    """For how long webhooks are kept; None for not at all."""
+    days = settings.webhook_ledger_days
+    return timedelta(days=days) if days else None

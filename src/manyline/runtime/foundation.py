@@ -3,19 +3,20 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
 
+from manyline.accounts.repository import AccountEventRepository
 from manyline.base.background import Background
 from manyline.base.clock import StoreClock
 from manyline.base.errors import SettingsError
 from manyline.base.ids import new_token
 from manyline.conversations.repository import ConversationRepository
 from manyline.customers.repository import CustomerRepository
-from manyline.inbound.repository import (
-    ParkedStatusRepository,
-    QuarantineRepository,
-)
+from manyline.inbound.ledger.repository import LedgerRepository
+from manyline.inbound.quarantine.repository import QuarantineRepository
+from manyline.inbound.repository import ParkedStatusRepository
 from manyline.infra.heartbeats import Heartbeats
 from manyline.infra.mongo import (
     Mongo,
@@ -120,6 +121,8 @@ async def _ensure_indexes(mongo: Mongo, heartbeats: Heartbeats) -> None:
     await CustomerRepository(database).ensure_indexes()
     await ConversationRepository(database).ensure_indexes()
     await MessageRepository(database).ensure_indexes()
+    await AccountEventRepository(database).ensure_indexes()
     await ParkedStatusRepository(database).ensure_indexes()
-    await QuarantineRepository(database).ensure_indexes()
+    await QuarantineRepository(database, kept_for=timedelta(0)).ensure_indexes()
+    await LedgerRepository(database).ensure_indexes()
     await heartbeats.ensure_indexes()

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from manyline.customers.repository import CustomerRepository
+from manyline.customers.service import CustomerService
 from manyline.inbound.aftermath import Aftermath
-from manyline.inbound.repository import (
-    ParkedStatusRepository,
-    StatusRepository,
-)
+from manyline.inbound.raising.repository import StatusRepository
+from manyline.inbound.repository import ParkedStatusRepository
 from manyline.inbound.statuses import StatusBoard
+from manyline.messages.merging import CustomerMerges
 from manyline.messages.repository import MessageRepository
 from manyline.meta.graph import GraphClient
 from manyline.observability.metrics import InboundMetrics
@@ -34,7 +34,17 @@ def status_board(foundation: Foundation, metrics: InboundMetrics) -> StatusBoard
 
 
 def app_secret_of(settings: Settings) -> str | None:
-    return settings.app_secret.get_secret_value() if settings.app_secret else None
+    """The one that makes proofs for calls to Graph."""
+    return settings.app_secret[0].get_secret_value() if settings.app_secret else None
+
+
+def customer_service(foundation: Foundation) -> CustomerService:
+    database, clock = foundation.mongo.database, foundation.clock
+    return CustomerService(
+        repository=CustomerRepository(database),
+        merges=CustomerMerges(database, clock=clock),
+        clock=clock,
+    )
 
 
 def consequences(foundation: Foundation) -> Consequences:

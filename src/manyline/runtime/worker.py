@@ -5,16 +5,24 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from manyline.customers.alias_notes import AliasNotes
 from manyline.inbound.statuses import StatusBoard
 from manyline.infra.redis import RedisServer, open_quick_redis
 from manyline.infra.single_holder import SingleHolder
 from manyline.limits.buckets import Buckets
 from manyline.limits.turns import Turns
+from manyline.messages.merging import CustomerMerges
 from manyline.meta.graph import GraphClient
 from manyline.observability.metrics import InboundMetrics, SendingMetrics
 from manyline.queue.worker import WorkerShell
 from manyline.runtime.foundation import Foundation, Progress, open_foundation
-from manyline.runtime.shared import app_secret_of, consequences, open_graph, status_board
+from manyline.runtime.shared import (
+    app_secret_of,
+    consequences,
+    customer_service,
+    open_graph,
+    status_board,
+)
 from manyline.sending.breakers import Breakers
 from manyline.sending.calls import Calls
 from manyline.sending.deliver import Deliverer
@@ -43,6 +51,7 @@ class WorkerRuntime:
     calls: Calls
     relay: Relay
     statuses: StatusBoard
+    merges: CustomerMerges
     relay_role: SingleHolder
 
 
@@ -75,6 +84,7 @@ def _wire(
         breakers=breakers,
         buckets=buckets,
         consequences=consequences(foundation),
+        aliases=AliasNotes(customer_service(foundation)),
         rules=CallRules(
             deadline=timedelta(seconds=settings.call_deadline_seconds),
             expiry=expiry,
@@ -121,6 +131,7 @@ def _wire(
         calls=calls,
         relay=relay,
         statuses=status_board(foundation, InboundMetrics(foundation.registry)),
+        merges=CustomerMerges(foundation.mongo.database, clock=clock),
         relay_role=SingleHolder(
             foundation.mongo.database,
             name="relay",

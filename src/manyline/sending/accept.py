@@ -151,7 +151,8 @@ class Acceptor:
         """The messages are accepted by now: a list that lags behind must not undo that."""
         turns = [_turn(message) for message in new]
         try:
-            await self._conversations.record(turns, first_met=people.first_met)
+            made = await self._conversations.record(turns, first_met=people.first_met)
+            await self._customers.reunite(made)
         except StoreUnavailableError:
             log.warning("accept.conversations_not_noted", count=len(turns))
 

@@ -9,7 +9,10 @@ from typing import Any
 import structlog
 
 from manyline.base.clock import Clock
+from manyline.customers.alias_notes import AliasNotes
 from manyline.limits.buckets import Buckets
+from manyline.messages.models import Pending
+from manyline.meta import phone
 from manyline.meta.catalogue import ErrorClass, row_of_error
 from manyline.meta.graph import (
     Accepted,
@@ -54,6 +57,7 @@ class Calls:
         breakers: Breakers,
         buckets: Buckets,
         consequences: Consequences,
+        aliases: AliasNotes,
         rules: CallRules,
         clock: Clock,
         metrics: SendingMetrics,
@@ -65,6 +69,7 @@ class Calls:
         self._breakers = breakers
         self._buckets = buckets
         self._consequences = consequences
+        self._aliases = aliases
         self._rules = rules
         self._clock = clock
         self._metrics = metrics
@@ -101,6 +106,7 @@ class Calls:
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=2.0)
         await self._settler.drained()
+        await self._aliases.drained()
 
     async def _see_through(self, claim: Claim, tenant: Tenant) -> None:
         try:
@@ -120,6 +126,8 @@ class Calls:
         self._note(claim.message.phone_number_id, answer)
         if isinstance(answer, Refused):
             return await self._refused(claim, tenant, answer)
+        if isinstance(answer, Accepted):
+            self._note_alias(claim.message, answer)
         return _settled_by(claim, answer, self._clock.now())
 
     async def _credentials(self, claim: Claim, tenant: Tenant) -> Credentials | Settlement:
@@ -170,6 +178,12 @@ class Calls:
         finally:
             self._metrics.in_flight.dec()
             self._metrics.call_seconds.observe(time.perf_counter() - started)
+
+    def _note_alias(self, message: Pending, accepted: Accepted) -> None:
+        """Graph may know the recipient under another number than the one we wrote to."""
+        if accepted.wa_id is not None and "+" + accepted.wa_id != message.recipient:
+            wa_id = phone.from_webhook(accepted.wa_id)
+            self._aliases.note(message.tenant_id, sent_to=message.recipient, wa_id=wa_id)
 
     def _note(self, number: str, answer: Answer) -> None:
         """Tell the breakers how the call went."""

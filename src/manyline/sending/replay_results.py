@@ -8,12 +8,13 @@ from enum import StrEnum
 from bson import ObjectId
 
 from manyline.base.errors import ManylineError
-from manyline.messages.models import MessageNotFoundError
+from manyline.messages.models import ELSEWHERE, MessageNotFoundError
 from manyline.messages.states import MessageStatus, Move, sources
 from manyline.messages.troubles import Troubles
 from manyline.sending.troubles import Standing
 
 NO_SUCH_MESSAGE = "this tenant has no message with this id"
+SAID_ELSEWHERE = "it was written elsewhere, not sent through this API, so it cannot be sent again"
 JUST_CHANGED = "it changed at this very moment; look at it again"
 WHY_NO_REPLAY = {
     MessageStatus.RECEIVED: "it is received: it came from the customer and was never sent",
@@ -126,6 +127,8 @@ def why_not_replayed(
             retry_at=standing.call_until,
         )
     why = JUST_CHANGED if status in asked_for else WHY_NO_REPLAY[status]
+    if standing.message.source in ELSEWHERE:
+        why = SAID_ELSEWHERE
     return Result(message_id, Outcome.NOT_REPLAYABLE, status, detail=why)
 
 

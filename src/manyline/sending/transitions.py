@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from manyline.messages.models import ELSEWHERE
 from manyline.messages.states import RANK, MessageStatus, Move, sources
 from manyline.sending.models import Failed, InDoubt, Parked, Requeued, Sent, Settlement, Wait
 
@@ -76,11 +77,16 @@ def all_sent(sent: Sequence[Sent], *, with_wamid: bool = True) -> list[Document]
 def replayed(*, at: datetime, expires_at: datetime, by: str) -> tuple[Document, list[Document]]:
     """Queue a failed or doubtful message again, as a new round of attempts.
 
-    Not while a call of it may still be under way: its lease tells. Its old wamid stays known, so
-    that a late word about it is not taken for one about the new attempt.
+    Not while a call of it may still be under way: its lease tells. Never what was said elsewhere:
+    it was not ours to send. Its old wamid stays known, so that a late word about it is not taken
+    for one about the new attempt.
     """
     no_call = [{"lease": {"$exists": False}}, {"lease.expiresAt": {"$lt": at}}]
-    condition: Document = {"status": {"$in": sources(Move.REPLAY)}, "$or": no_call}
+    condition: Document = {
+        "status": {"$in": sources(Move.REPLAY)},
+        "source": {"$nin": list(ELSEWHERE)},
+        "$or": no_call,
+    }
     return condition, _new_round(Event.REPLAYED, at=at, expires_at=expires_at, by=by)
 
 

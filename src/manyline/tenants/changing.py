@@ -124,10 +124,15 @@ class TenantChanger:
         return changed
 
     async def _with_secrets(self, tenant: Tenant, changes: Changes) -> Tenant:
+        previous = tenant.previous_app_secret
+        if previous is not None and previous.until <= self._clock.now():
+            tenant = replace(tenant, previous_app_secret=None)
         if changes.access_token is not None:
             tenant = await self._secrets.under_new_key(tenant, changes.access_token)
         if changes.forget_app_secret or changes.app_secret is not None:
-            tenant = await self._secrets.with_app_secret(tenant, changes.app_secret)
+            tenant = await self._secrets.with_new_app_secret(
+                tenant, changes.app_secret, now=self._clock.now()
+            )
         return tenant
 
 

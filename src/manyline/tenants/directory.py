@@ -33,19 +33,30 @@ class TenantDirectory:
         self._clock = clock
         self._by_number: dict[str, Tenant | None] = {}
         self._number_of: dict[ObjectId, str] = {}
+        self._any_own_app: bool | None = None
+        self._forgotten = 0
 
-    async def by_numbers(self, phone_number_ids: Iterable[str]) -> dict[str, Tenant]:
-        """The tenants of these numbers; a number that is nobody's is left out."""
-        wanted = set(phone_number_ids)
-        known = {n: self._by_number[n] for n in wanted if n in self._by_number}
-        missing = [number for number in wanted if number not in known]
+    async def by_numbers(
+        self, phone_number_ids: Iterable[str], *, remember_strangers: bool = True
+    ) -> dict[str, Tenant]:
+        """The tenants of these numbers; a number that is nobody's is left out.
+
+        `remember_strangers` is off where somebody unknown chose the numbers: memory is bounded.
+        """
+        found: dict[str, Tenant] = {}
+        missing: list[str] = []
+        for number in set(phone_number_ids):
+            if number not in self._by_number:
+                missing.append(number)
+            elif (tenant := self._by_number[number]) is not None:
+                found[number] = tenant
         if missing:
             loaded = await self._repository.find_by_numbers(missing)
-            found = {tenant.phone_number_id: tenant for tenant in loaded}
+            found |= {tenant.phone_number_id: tenant for tenant in loaded}
             for number in missing:
-                known[number] = found.get(number)
-                self._remember(number, found.get(number))
-        return {number: tenant for number, tenant in known.items() if tenant is not None}
+                if remember_strangers or number in found:
+                    self._remember(number, found.get(number))
+        return found
 
     async def by_id(self, tenant_id: ObjectId) -> Tenant:
         """One tenant; raises `TenantNotFoundError`."""
@@ -55,6 +66,24 @@ class TenantDirectory:
             tenant = await self._repository.get(tenant_id)
             self._remember(tenant.phone_number_id, tenant)
         return tenant
+
+    async def by_wabas(self, waba_ids: Iterable[str]) -> dict[str, list[Tenant]]:
+        """The tenants of these business accounts, read each time: news of one is rare."""
+        found: dict[str, list[Tenant]] = {}
+        for tenant in await self._repository.find_by_wabas(sorted(waba_ids)):
+            if tenant.waba_id is not None:
+                found.setdefault(tenant.waba_id, []).append(tenant)
+        return found
+
+    async def any_own_app(self) -> bool:
+        """Whether any tenant has an app secret of its own."""
+        if self._any_own_app is not None:
+            return self._any_own_app
+        before = self._forgotten
+        answer = await self._repository.any_with_app_secret()
+        if before == self._forgotten:  # Otherwise the answer may be from before a change.
+            self._any_own_app = answer
+        return answer
 
     async def follow_changes(self) -> None:
         """Forget changed tenants once a second, for as long as this runs."""
@@ -76,6 +105,8 @@ class TenantDirectory:
         """Read this tenant from the store the next time it is asked for."""
         self._by_number.pop(phone_number_id, None)
         self._number_of.pop(tenant_id, None)
+        self._any_own_app = None
+        self._forgotten += 1
 
     def _remember(self, number: str, tenant: Tenant | None) -> None:
         self._by_number[number] = tenant

@@ -1,7 +1,8 @@
 """A tenant: a business with its own WhatsApp number, and how it wants to be served."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -32,6 +33,8 @@ class InDoubtPolicy(StrEnum):
 
 DEFAULT_REPLY = "thanks for reaching us\n- team <tenant.name>"
 DEFAULT_MESSAGES_PER_SECOND = 80  # What Meta allows a number unless it raises it.
+PREVIOUS_SECRET_LIVES = timedelta(days=7)
+"""As long as Meta repeats a webhook that was not taken, signed as it was the first time."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,14 @@ class TenantSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviousSecret:
+    """An app secret that was replaced, and when it ends to be good for webhooks."""
+
+    sealed: SealedSecret
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Tenant:
     """A stored tenant. Secrets are sealed; `repr` does not show even that."""
 
@@ -105,11 +116,15 @@ class Tenant:
     version: int
     """Grows with every change; a change applies only to the version it was made from."""
     app_secret: SealedSecret | None = field(default=None, repr=False)
+    previous_app_secret: PreviousSecret | None = field(default=None, repr=False)
+    """Only beside a current one."""
     waba_id: str | None = None
     display_phone_number: str | None = None
     paused_reason: str | None = None
     paused_code: int | None = None
     """Graph's code that paused it; None when a person did."""
+    account: Mapping[str, Any] = field(default_factory=dict)
+    """What Meta tells of the number and its account: `{at, value}` by name; see `standing`."""
 
 
 class PhoneNumberTakenError(ManylineError):

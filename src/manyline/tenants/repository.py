@@ -14,6 +14,7 @@ from manyline.base.paging import Page, decode_cursor, encode_cursor
 from manyline.infra.mongo import Collection, Database, Document, store_errors
 from manyline.tenants.models import (
     PhoneNumberTakenError,
+    PreviousSecret,
     Tenant,
     TenantChangedError,
     TenantNotFoundError,
@@ -26,6 +27,16 @@ from manyline.vault.keyring import WrappedKey
 INDEXES = [
     IndexModel([("phoneNumberId", ASCENDING)], unique=True, name="phone_number"),
     IndexModel([("updatedAt", ASCENDING)], name="changed"),
+    IndexModel(
+        [("wabaId", ASCENDING)],
+        name="business_account",
+        partialFilterExpression={"wabaId": {"$exists": True}},
+    ),
+    IndexModel(
+        [("appSecretEnc.v", ASCENDING)],
+        name="own_app",
+        partialFilterExpression={"appSecretEnc.v": {"$exists": True}},
+    ),
 ]
 
 PHONE_NUMBER_TAKEN = (
@@ -77,6 +88,20 @@ class TenantRepository:
         with store_errors():
             found = self._tenants.find({"phoneNumberId": {"$in": list(phone_number_ids)}})
             return [_from_document(document) async for document in found]
+
+    async def find_by_wabas(self, waba_ids: Sequence[str]) -> list[Tenant]:
+        """The tenants whose numbers belong to any of these business accounts."""
+        # all tenants: this is how news of an account finds its tenants.
+        with store_errors():
+            found = self._tenants.find({"wabaId": {"$in": list(waba_ids)}})
+            return [_from_document(document) async for document in found]
+
+    async def any_with_app_secret(self) -> bool:
+        """Whether there is a tenant with an app secret of its own."""
+        # all tenants: asked before a webhook is known to be anybody's.
+        with store_errors():
+            found = await self._tenants.find_one({"appSecretEnc.v": {"$exists": True}}, {"_id": 1})
+        return found is not None
 
     async def list_page(self, *, limit: int, cursor: str | None) -> Page[Tenant]:
         """Newest first."""
@@ -148,10 +173,12 @@ def _to_document(tenant: Tenant) -> Document:
         "dataKeyEnc": {"keyId": tenant.data_key.key_id, "data": Binary(tenant.data_key.data)},
         "accessTokenEnc": _sealed_document(tenant.access_token),
         "appSecretEnc": _sealed_document(tenant.app_secret) if tenant.app_secret else None,
+        "previousAppSecret": _previous_document(tenant.previous_app_secret),
         "status": tenant.status.value,
         "pausedReason": tenant.paused_reason,
         "pausedCode": tenant.paused_code,
         "settings": tenant.settings.to_document(),
+        "account": dict(tenant.account) or None,
         "version": tenant.version,
         "createdAt": tenant.created_at,
         "updatedAt": tenant.updated_at,
@@ -161,6 +188,7 @@ def _to_document(tenant: Tenant) -> Document:
 
 def _from_document(document: Document) -> Tenant:
     app_secret = document.get("appSecretEnc")
+    previous = document.get("previousAppSecret")
     data_key = document["dataKeyEnc"]
     return Tenant(
         id=document["_id"],
@@ -171,10 +199,12 @@ def _from_document(document: Document) -> Tenant:
         data_key=WrappedKey(key_id=data_key["keyId"], data=bytes(data_key["data"])),
         access_token=_sealed(document["accessTokenEnc"]),
         app_secret=_sealed(app_secret) if app_secret else None,
+        previous_app_secret=_previous(previous) if previous else None,
         status=TenantStatus(document["status"]),
         paused_reason=document.get("pausedReason"),
         paused_code=document.get("pausedCode"),
         settings=TenantSettings.from_document(document.get("settings", {})),
+        account=document.get("account") or {},
         version=document["version"],
         created_at=document["createdAt"],
         updated_at=document["updatedAt"],
@@ -183,6 +213,16 @@ def _from_document(document: Document) -> Tenant:
 
 def _sealed_document(secret: SealedSecret) -> dict[str, Any]:
     return {"v": secret.version, "data": Binary(secret.data)}
+
+
+def _previous_document(previous: PreviousSecret | None) -> dict[str, Any] | None:
+    if previous is None:
+        return None
+    return {"enc": _sealed_document(previous.sealed), "until": previous.until}
+
+
+def _previous(document: dict[str, Any]) -> PreviousSecret:
+    return PreviousSecret(sealed=_sealed(document["enc"]), until=document["until"])
 
 
 def _sealed(document: dict[str, Any]) -> SealedSecret:

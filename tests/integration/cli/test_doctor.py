@@ -221,6 +221,7 @@ async def test_nothing_set_and_nothing_running(run: Run, tmp_path: Path) -> None
     ("change", "broken", "says"),
     [
         ({"APP_SECRET": "another"}, "signature", "the API was started with another one"),
+        ({"APP_SECRET": "an-app-secret,another"}, "signature", "was started with another one"),
         ({"APP_SECRET": ""}, "signature", "APP_SECRET is not set here"),
         ({"VERIFY_TOKEN": "another"}, "handshake", "it was started with another VERIFY_TOKEN"),
     ],

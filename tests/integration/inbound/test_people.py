@@ -51,12 +51,66 @@ async def test_a_customer_without_a_number(
     message = {"from_user_id": user_id, "id": "wamid.1", "type": "text", "text": {"body": "hi"}}
     await backend.webhook(webhook_of(contacts=[contact], messages=[message]))
     [customer] = [each async for each in database.customers.find()]
-    assert (customer["userId"], customer["name"]) == (user_id, "Sheena")
+    assert (customer["userId"], customer["name"]["is"]) == (user_id, "Sheena")
     assert "waId" not in customer
     [_, reply] = await backend.messages(tenant_id)
     await backend.start_worker()
     await backend.until_status(tenant_id, reply["messageId"], "read")
     assert simulator.journal.entries[0].to == user_id
+
+
+async def test_a_message_with_a_number_and_a_user_id_makes_one_customer_of_two(
+    backend: Any, webhook_of: Any, text_message: Any, database: Any
+) -> None:
+    """Also where others write to either of them at that moment; the old conversation is found."""
+    tenant_id = await backend.register()
+    user_id = "IN.13491208655302741918"
+    alone = {"from_user_id": user_id, "id": "wamid.1", "type": "text", "text": {"body": "one"}}
+    await backend.webhook(webhook_of(messages=[alone]))
+    await backend.webhook(webhook_of(messages=[text_message("two")]))
+    before = {m["conversationId"] for m in await backend.messages(tenant_id)}
+    assert len(before) == 2
+    both = text_message("three", from_user_id=user_id)
+    await asyncio.gather(
+        backend.webhook(webhook_of(messages=[both])),
+        *(backend.sent(tenant_id, to="+919111111111", text=f"{n}") for n in range(10)),
+    )
+    [customer] = (await backend.call("GET", f"/tenants/{tenant_id}/customers")).body["items"]
+    assert (customer["waId"], customer["userId"]) == ("+919111111111", user_id)
+    messages = await backend.messages(tenant_id)
+    assert {m["conversationId"] for m in messages} == {customer["conversationId"]}
+    for conversation_id in before:
+        where = f"/tenants/{tenant_id}/conversations/{conversation_id}"
+        assert (await backend.call("GET", where)).body["conversationId"] == customer["customerId"]
+        told = (await backend.call("GET", where + "/messages?limit=100")).body["items"]
+        assert len(told) == len(messages)
+        assert (await backend.call("POST", where + "/read")).body["unread"] == 0
+
+
+async def test_a_changed_number_keeps_the_conversation(
+    backend: Any, webhook_of: Any, text_message: Any
+) -> None:
+    tenant_id = await backend.register()
+    system = {
+        "from": "919111111111",
+        "id": "wamid.system",
+        "timestamp": seconds(datetime.now(UTC)),
+        "type": "system",
+        "system": {
+            "body": "User A changed from 919111111111 to 919222222222",
+            "wa_id": "919222222222",
+            "type": "user_changed_number",
+        },
+    }
+    await backend.webhook(webhook_of(messages=[text_message("before")]))
+    for _ in range(2):
+        await backend.webhook(webhook_of(messages=[system]))
+    await backend.webhook(webhook_of(messages=[text_message("after", sender="919222222222")]))
+    [customer] = (await backend.call("GET", f"/tenants/{tenant_id}/customers")).body["items"]
+    assert customer["waId"] == "+919222222222"
+    messages = await backend.messages(tenant_id)
+    assert {m["conversationId"] for m in messages} == {customer["conversationId"]}
+    assert [m["body"] for m in messages if m["body"] in ("before", "after")] == ["before", "after"]
 
 
 async def test_names_and_last_seen_follow(
@@ -71,10 +125,11 @@ async def test_names_and_last_seen_follow(
         return await database.customers.find_one()
 
     now = datetime.now(UTC).replace(microsecond=0)
-    assert (await hear("First", now - timedelta(hours=2)))["name"] == "First"
+    assert (await hear("First", now - timedelta(hours=2)))["name"]["is"] == "First"
     later = await hear("Second", now - timedelta(hours=1))
-    assert (later["name"], later["lastSeenAt"]) == ("Second", now - timedelta(hours=1))
-    older = await hear("Second", now - timedelta(hours=3))
+    assert (later["name"]["is"], later["lastSeenAt"]) == ("Second", now - timedelta(hours=1))
+    older = await hear("Third", now - timedelta(hours=3))
+    assert older["name"]["is"] == "Second"
     assert older["lastSeenAt"] == now - timedelta(hours=1)
 
 

@@ -7,6 +7,10 @@ from typing import Any
 
 from bson import ObjectId
 
+from manyline.inbound.models import StatusChange
+from manyline.inbound.repository import ParkedStatusRepository
+from manyline.messages.states import MessageStatus
+
 TWO = "222222222222222"
 
 
@@ -192,3 +196,64 @@ async def test_a_failed_for_an_earlier_wamid_changes_nothing(backend: Any, webho
     await backend.webhook(webhook_of(statuses=[late]))
     message = await backend.message(tenant_id, message_id)
     assert (message["status"], message["error"]) == ("sent", None)
+
+
+async def test_each_of_many_statuses_in_one_update_has_its_own_time_and_price(
+    backend: Any, webhook_of: Any
+) -> None:
+    """More than go into one update, over two tenants, some told twice at different times."""
+    tenants = {"111111111111111": await backend.register(), TWO: await backend.register(TWO)}
+    ids = {
+        number: [await backend.sent(tenant, to=f"+9190000{n:05}") for n in range(70)]
+        for number, tenant in tenants.items()
+    }
+    changes: list[dict[str, Any]] = []
+    for number, of_one in ids.items():
+        statuses = [
+            status(each, "delivered", 1900000000 + n + late, pricing={"category": f"c{n}"})
+            for n, each in enumerate(of_one)
+            for late in (5, 0)
+        ]
+        changes += webhook_of(number, statuses=statuses)["entry"][0]["changes"]
+    assert (await backend.webhook({"entry": [{"changes": changes}]})).status == 200
+    for number, tenant_id in tenants.items():
+        found = {m["messageId"]: m for m in await backend.messages(tenant_id)}
+        for n, each in enumerate(ids[number]):
+            at = datetime.fromtimestamp(1900000000 + n, UTC).isoformat(timespec="milliseconds")
+            assert found[each]["statusAt"]["delivered"] == at.replace("+00:00", "Z")
+            assert found[each]["pricing"] == {"category": f"c{n}"}
+            assert found[each]["waMessageId"] == f"wamid.{each}"
+
+
+async def test_one_that_finds_nothing_is_tried_ever_more_rarely(mongo: Any, clock: Any) -> None:
+    parked = ParkedStatusRepository(mongo.database)
+    await parked.ensure_indexes()
+    change = StatusChange(ObjectId(), "wamid.x", None, MessageStatus.SENT, clock.now())
+    await parked.park([change], now=clock.now())
+    waits: list[float] = []
+    for _ in range(10):
+        [(parked_id, _)] = await parked.due(now=clock.now(), limit=10)
+        await parked.put_off([parked_id], now=clock.now())
+        [kept] = [each async for each in mongo.database.parked_statuses.find()]
+        waits.append((kept["tryAt"] - clock.now()).total_seconds())
+        assert await parked.due(now=clock.now(), limit=10) == []
+        clock.advance(seconds=waits[-1])
+    assert waits == [30, 60, 120, 240, 480, 960, 1920, 3840, 3840, 3840]
+
+
+async def test_what_waits_for_a_message_of_the_phone_is_tried_when_that_comes(
+    backend: Any, webhook_of: Any, database: Any, eventually: Any
+) -> None:
+    tenant_id = await backend.register()
+    read = {"id": "wamid.echo", "status": "read", "timestamp": "1795176009"}
+    await backend.webhook(webhook_of(statuses=[read]))
+    await database.parked_statuses.update_many(
+        {}, {"$set": {"tryAt": datetime(2999, 1, 1, tzinfo=UTC)}}
+    )
+    echo = {"id": "wamid.echo", "from": "1555", "to": "919111111111", "type": "text"}
+    body = webhook_of(message_echoes=[echo | {"text": {"body": "hi"}, "timestamp": "1795176000"}])
+    body["entry"][0]["changes"][0]["field"] = "smb_message_echoes"
+    await backend.webhook(body)
+    await backend.start_worker()
+    [message] = await backend.messages(tenant_id)
+    await backend.until_status(tenant_id, message["messageId"], "read")

@@ -10,6 +10,7 @@ import pytest
 from bson import ObjectId
 from prometheus_client import CollectorRegistry
 
+from manyline.customers.alias_notes import AliasNotes
 from manyline.messages.documents import outbound_document
 from manyline.messages.models import NewOutbound
 from manyline.messages.repository import MessageRepository
@@ -71,6 +72,7 @@ class Scene:
             breakers=self.breakers,
             buckets=no_other,
             consequences=Consequences(tenants=no_other, directory=no_other, customers=no_other),
+            aliases=AliasNotes(no_other),
             rules=CallRules(
                 deadline=DEADLINE, expiry=EXPIRY, backoff=Backoff(1.0), mock_allowed=True
             ),

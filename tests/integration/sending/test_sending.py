@@ -232,3 +232,26 @@ async def test_production_never_calls_a_mock_send_sent(open_backend: Any) -> Non
     message = await development.message(tenant_id, message_id)
     assert message["waMessageId"] is None
     assert "mock_" in message["error"]["title"]
+
+
+async def test_the_number_that_graph_knows_somebody_by_is_noted(
+    backend: Any, simulator: Any, database: Any, eventually: Any
+) -> None:
+    tenant_id = await backend.register()
+    body = {
+        "messaging_product": "whatsapp",
+        "contacts": [{"input": "+14155550100", "wa_id": "14155550199"}],
+        "messages": [{"id": "wamid.told-by-another-number"}],
+    }
+    told = {"kind": "http", "status": 200, "body": json.dumps(body)}
+    simulator.set_faults({"fault": told, "times": 1})
+    await backend.start_worker()
+    message_id = await backend.sent(tenant_id, to="+14155550100")
+    await backend.until_status(tenant_id, message_id, "sent")
+
+    async def known_by_both() -> Any:
+        return await database.customers.find_one(
+            {"identities": {"$all": ["tel:+14155550100", "tel:+14155550199"]}}
+        )
+
+    await eventually(known_by_both)

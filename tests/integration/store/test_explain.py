@@ -3,16 +3,19 @@
 import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from bson import ObjectId
 
+CASES = Path(__file__).parents[2] / "testdata/meta"
 OUR_COLLECTIONS = {
     "tenants",
     "customers",
     "conversations",
     "messages",
     "parked_statuses",
+    "account_events",
     "heartbeats",
     "leases",
 }
@@ -141,7 +144,19 @@ async def exercise(
         await backend.call("GET", "/tenants?limit=1")
         await backend.patch(tenant_id, name="B")
     await in_trouble(backend, database, one)
+    await of_every_kind(backend, one)
     await worker.relay_role.release()
+
+
+async def of_every_kind(backend: Any, tenant_id: str) -> None:
+    """All that Meta can send, and again; then what is made of it is read."""
+    await backend.patch(tenant_id, wabaId="102290129340398")
+    for case in sorted(CASES.glob("*.json")):
+        body = case.read_bytes().replace(b"111111111111111", b"111111")
+        for _ in range(2):
+            assert (await backend.webhook(body)).status == 200
+    await backend.messages(tenant_id)
+    await read_pages(backend, f"/tenants/{tenant_id}/account-events", {"limit": 10}, most=9)
 
 
 async def in_trouble(backend: Any, database: Any, tenant_id: str) -> None:

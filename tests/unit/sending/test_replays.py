@@ -33,6 +33,7 @@ class Ended:
 
     def __init__(self, status: MessageStatus) -> None:
         self.status = status
+        self.source = "api"
 
 
 class Store:

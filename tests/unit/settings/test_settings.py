@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from manyline.base.errors import SettingsError
+from manyline.runtime.shared import app_secret_of
 from manyline.settings import Settings, decode_master_key, load_settings
 
 KEY = "ab" * 32
@@ -47,7 +48,7 @@ def test_defaults_are_a_closed_development_machine() -> None:
         "127.0.0.1",
         3000,
     )
-    assert settings.app_secret is None
+    assert settings.app_secret == ()
     assert settings.mongo_uri is None
     assert settings.redis_host is None
     assert settings.data_dir == Path(".manyline")
@@ -69,11 +70,20 @@ def test_the_seeds_names_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in values.items():
         monkeypatch.setenv(name, value)
     settings = load_settings()
-    assert settings.app_secret is not None
-    assert settings.app_secret.get_secret_value() == "a"
+    assert [secret.get_secret_value() for secret in settings.app_secret] == ["a"]
     assert (settings.redis_host, settings.redis_port, settings.port) == ("redis", 6380, 3001)
     assert settings.whatsapp_api_version == "v20.0"
     assert "s3cret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("value", "secrets"),
+    [("new,old", ["new", "old"]), (" new , old ,", ["new", "old"]), (",", []), (None, [])],
+)
+def test_an_app_secret_that_is_being_changed_is_two(value: str | None, secrets: list[str]) -> None:
+    settings = load_settings(app_secret=value)
+    assert [secret.get_secret_value() for secret in settings.app_secret] == secrets
+    assert app_secret_of(settings) == (secrets[0] if secrets else None)
 
 
 def test_a_file_is_read_and_the_environment_wins(
@@ -99,6 +109,7 @@ def test_a_file_is_read_and_the_environment_wins(
         ("MASTER_KEY", "s3cret-s3cret"),
         ("MASTER_KEY", "ab" * 31),
         ("MASTER_KEY", f"{KEY},s3cret-s3cret"),
+        ("APP_SECRET", "s3cret-s3cret,s3cret-1,s3cret-2"),
         ("GRAPH_BASE_URL", "s3cret-s3cret"),
         ("GRAPH_BASE_URL", "https://"),
         ("GRAPH_BASE_URL", "https://host?s3cret-s3cret"),

@@ -6,12 +6,15 @@ from starlette.types import ASGIApp
 
 from manyline.entry.api import problems
 from manyline.entry.api.layers import BoundedBody, OperatorDoor, RequestContext
+from manyline.entry.api.routes.accounts import account_routes
 from manyline.entry.api.routes.conversations import conversation_routes
 from manyline.entry.api.routes.customers import customer_routes
 from manyline.entry.api.routes.dead_letters import dead_letter_routes
 from manyline.entry.api.routes.events import event_routes
 from manyline.entry.api.routes.health import health_routes
+from manyline.entry.api.routes.ledger import ledger_routes
 from manyline.entry.api.routes.messages import message_routes
+from manyline.entry.api.routes.quarantine import quarantine_routes
 from manyline.entry.api.routes.tenants import tenant_routes
 from manyline.entry.api.routes.webhook import WebhookDoor
 from manyline.runtime.api import ApiRuntime
@@ -33,7 +36,13 @@ def build_app(runtime: ApiRuntime) -> ASGIApp:
         tenant_routes(foundation.tenants, runtime.changer, foundation.directory, foundation.wakes)
     )
     app.include_router(
-        message_routes(runtime.acceptor, runtime.messages, foundation.directory, foundation.clock)
+        message_routes(
+            runtime.acceptor,
+            runtime.messages,
+            runtime.contexts,
+            foundation.directory,
+            foundation.clock,
+        )
     )
     app.include_router(
         dead_letter_routes(
@@ -42,15 +51,19 @@ def build_app(runtime: ApiRuntime) -> ASGIApp:
     )
     app.include_router(
         conversation_routes(
-            runtime.conversations,
-            runtime.customers,
-            runtime.messages,
-            foundation.directory,
-            foundation.clock,
+            conversations=runtime.conversations,
+            customers=runtime.customers,
+            messages=runtime.messages,
+            contexts=runtime.contexts,
+            directory=foundation.directory,
+            clock=foundation.clock,
         )
     )
+    app.include_router(account_routes(runtime.account_events, foundation.directory))
     app.include_router(customer_routes(runtime.customers, foundation.directory))
     app.include_router(event_routes(runtime.events, foundation.directory))
+    app.include_router(ledger_routes(runtime.replayer, foundation.directory))
+    app.include_router(quarantine_routes(runtime.quarantine, runtime.quarantine_retry))
     webhook = WebhookDoor(
         app, receiver=runtime.receiver, verify_token=_plain(settings.verify_token)
     )

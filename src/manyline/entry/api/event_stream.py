@@ -13,7 +13,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from manyline.base.errors import StoreUnavailableError
-from manyline.entry.api.shown import Shown, show_message, show_status, show_tenant
+from manyline.entry.api.shown import Shown, show_tenant
+from manyline.entry.api.shown_messages import show_message, show_status
 from manyline.events.hub import EventHub
 from manyline.events.listener import Listener
 from manyline.events.models import Event, MessageEvent, PositionLostError, StatusEvent

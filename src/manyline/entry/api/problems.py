@@ -19,7 +19,9 @@ from manyline.base.paging import BadCursorError
 from manyline.conversations.models import ConversationNotFoundError
 from manyline.entry.api.shown import iso
 from manyline.events.models import EventsUnavailableError
+from manyline.inbound.ledger.models import LedgerOffError
 from manyline.inbound.models import BadSignatureError
+from manyline.inbound.quarantine.models import NotInQuarantineError
 from manyline.infra.documents import UnstorableError
 from manyline.messages.models import MessageNotFoundError
 from manyline.meta.webhook import MalformedWebhookError
@@ -57,10 +59,12 @@ STATUS_OF: dict[type[ManylineError], int] = {
     GraphUnreachableError: 503,
     IdempotencyConflictError: 422,
     KeysDifferError: 422,
+    LedgerOffError: 409,
     MalformedWebhookError: 400,
     MessageNotFoundError: 404,
     MockTokenRefusedError: 422,
     NotInDoubtError: 409,
+    NotInQuarantineError: 404,
     NotReplayableError: 409,
     OverloadedError: 503,
     PhoneNumberTakenError: 409,

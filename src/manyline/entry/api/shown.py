@@ -1,7 +1,5 @@
 """What the API answers, as OpenAPI shows it: camelCase, times as ISO 8601 in UTC."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -10,10 +8,6 @@ from pydantic.alias_generators import to_camel
 
 from manyline.conversations.models import Conversation
 from manyline.customers.models import Customer
-from manyline.messages.explanations import explained
-from manyline.messages.models import Message
-from manyline.messages.states import MessageStatus
-from manyline.messages.timeline import Entry
 from manyline.tenants.models import (
     Tenant,
     TenantStatus,
@@ -51,6 +45,13 @@ class SentShown(BaseModel):
     messageId: str  # noqa: N815 - the seeds' answer mixes both styles
 
 
+class FactShown(Shown):
+    """Something that Meta told, in its own words, and when."""
+
+    value: str
+    at: Moment
+
+
 class TenantShown(Shown):
     """A tenant; secrets never come back, only whether there is one."""
 
@@ -65,70 +66,18 @@ class TenantShown(Shown):
         int | None, Field(description="Graph's code that paused it; null when a person did.")
     ]
     has_app_secret: bool
+    account: Annotated[
+        dict[str, FactShown],
+        Field(
+            description=(
+                "What Meta told of the number and its account, where it told anything:"
+                " verifiedName, qualityEvent, messagingLimit, review, accountEvent."
+            )
+        ),
+    ]
     settings: dict[str, Any]
     created_at: Moment
     updated_at: Moment
-
-
-class MessageShown(Shown):
-    """A message, either way."""
-
-    message_id: str
-    conversation_id: str
-    direction: str
-    status: str
-    type: str
-    body: str
-    content: dict[str, Any]
-    sender: Annotated[str | None, Field(alias="from")]
-    recipient: Annotated[str | None, Field(alias="to")]
-    wa_message_id: str | None
-    idempotency_key: str | None
-    source: str
-    attempts: int
-    next_attempt_at: Moment | None
-    status_at: dict[str, Moment]
-    error: Annotated[
-        dict[str, Any] | None,
-        Field(description="A Graph error comes with its class, meaning, fix and Meta's page."),
-    ]
-    pricing: dict[str, Any] | None
-    created_at: Moment
-
-
-def is_none(value: object) -> bool:
-    """For fields that are left out when they do not apply."""
-    return value is None
-
-
-class EntryShown(Shown):
-    """One event of a message's life; fields that do not apply are left out."""
-
-    at: Moment
-    event: str
-    text: str
-    attempt: Annotated[int | None, Field(exclude_if=is_none)] = None
-    code: Annotated[int | None, Field(exclude_if=is_none)] = None
-    details: Annotated[str | None, Field(exclude_if=is_none)] = None
-    fbtrace_id: Annotated[str | None, Field(exclude_if=is_none)] = None
-    until: Annotated[Moment | None, Field(exclude_if=is_none)] = None
-
-
-class MessageDetailShown(MessageShown):
-    """A message and all that happened to it, oldest first."""
-
-    timeline: list[EntryShown]
-
-
-class StatusShown(Shown):
-    """A message has reached a status."""
-
-    message_id: str
-    conversation_id: str
-    status: str
-    at: Moment | None
-    wa_message_id: str | None
-    error: dict[str, Any] | None
 
 
 class CustomerShown(Shown):
@@ -187,53 +136,14 @@ def show_tenant(tenant: Tenant) -> TenantShown:
         paused_reason=tenant.paused_reason,
         paused_code=tenant.paused_code,
         has_app_secret=tenant.app_secret is not None,
+        account={
+            name: FactShown(value=told["value"], at=told["at"])
+            for name, told in tenant.account.items()
+            if "value" in told
+        },
         settings=tenant.settings.to_document(),
         created_at=tenant.created_at,
         updated_at=tenant.updated_at,
-    )
-
-
-def show_message(message: Message) -> MessageShown:
-    """A message as the API answers it."""
-    return MessageShown(
-        message_id=str(message.id),
-        conversation_id=str(message.conversation_id),
-        direction=message.direction,
-        status=message.status,
-        type=message.type,
-        body=message.body,
-        content=message.content,
-        sender=message.sender,
-        recipient=message.recipient,
-        wa_message_id=message.wamid,
-        idempotency_key=message.idempotency_key,
-        source=message.source,
-        attempts=message.attempts,
-        next_attempt_at=message.next_attempt_at,
-        status_at=message.status_at,
-        error=explained(message.error, message.status),
-        pricing=message.pricing,
-        created_at=message.created_at,
-    )
-
-
-def show_detail(message: Message, timeline: Sequence[Entry]) -> MessageDetailShown:
-    """A message with its timeline."""
-    return MessageDetailShown(
-        **show_message(message).model_dump(),
-        timeline=[EntryShown(**asdict(entry)) for entry in timeline],
-    )
-
-
-def show_status(message: Message, status: MessageStatus) -> StatusShown:
-    """What is told of a message that has reached a status."""
-    return StatusShown(
-        message_id=str(message.id),
-        conversation_id=str(message.conversation_id),
-        status=status,
-        at=message.status_at.get(status),
-        wa_message_id=message.wamid,
-        error=explained(message.error, message.status),
     )
 
 

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from manyline.entry.api.shown import Moment, Shown, is_none
+from manyline.entry.api.shown import Moment, Shown
+from manyline.entry.api.shown_messages import is_none
 from manyline.sending.replay_results import Report, Result
 
 

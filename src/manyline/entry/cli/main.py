@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from manyline.base.errors import SettingsError
-from manyline.entry.cli import messages, tenants
+from manyline.entry.cli import messages, quarantine, tenants, webhooks
 from manyline.entry.cli.errors import FAILED, POINTLESS, errors_in_one_line
 from manyline.entry.cli.options import AsJson, Url
 from manyline.settings import Settings, load_settings
@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(messages.app, name="messages")
+app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(quarantine.app, name="quarantine")
 
 Reload = Annotated[
     bool, typer.Option("--reload", help="Start anew when a Python file of ours changes.")
@@ -109,7 +111,8 @@ def _simulator_environment(settings: Settings, options: list[str]) -> dict[str, 
     if not answered and "GRAPHSIM_WEBHOOK_URL" not in os.environ:
         known["GRAPHSIM_WEBHOOK_URL"] = f"{_api_for_webhooks(settings)}/whatsapp/webhook"
     if settings.app_secret:
-        known["APP_SECRET"] = settings.app_secret.get_secret_value()
+        # The one that our calls to Graph are proven with; the plain name may hold two.
+        known["GRAPHSIM_APP_SECRET"] = settings.app_secret[0].get_secret_value()
     if settings.verify_token:
         known["VERIFY_TOKEN"] = settings.verify_token.get_secret_value()
     return known | os.environ

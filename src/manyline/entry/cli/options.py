@@ -44,12 +44,16 @@ def path(*segments: str) -> str:
     return "".join(f"/{quote(one, safe='')}" for one in segments)
 
 
-def client(url: str | None) -> "ApiClient":
-    """For the API at `url`, or the one of this machine's settings; raises `SettingsError`."""
+def client(url: str | None, *, seconds: float | None = None) -> "ApiClient":
+    """For the API at `url`, or the one of this machine's settings; raises `SettingsError`.
+
+    `seconds`: how long an answer may take, where that is longer than usual.
+    """
     # Here, since api and worker load this module too, and `http` and `ssl` for nothing.
     from manyline.entry.cli.address import api_url  # noqa: PLC0415
-    from manyline.entry.cli.client import ApiClient  # noqa: PLC0415
+    from manyline.entry.cli.client import SECONDS, ApiClient  # noqa: PLC0415
 
     settings = load_settings()
     key = settings.admin_api_key
-    return ApiClient(url or api_url(settings), key=key.get_secret_value() if key else None)
+    plain = key.get_secret_value() if key else None
+    return ApiClient(url or api_url(settings), key=plain, seconds=seconds or SECONDS)

@@ -88,15 +88,16 @@ def make_plan(
     simulator_port = ports.claim("simulator", prefer=SIMULATOR_PORT) if with_simulator else None
     environment = {"PORT": str(port), "MANYLINE_DATA_DIR": str(directory.root), **stores}
     simulator_environment = {}
-    made_secret = with_simulator and settings.app_secret is None
+    made_secret = with_simulator and not settings.app_secret
     if with_simulator:
-        secret = settings.app_secret.get_secret_value() if settings.app_secret else None
-        secret = secret or _kept_secret(directory)
+        app_secrets = [one.get_secret_value() for one in settings.app_secret]
+        app_secrets = app_secrets or [_kept_secret(directory)]
         environment |= {
-            "APP_SECRET": secret,
+            "APP_SECRET": ",".join(app_secrets),
             "GRAPH_BASE_URL": f"http://{LOOPBACK}:{simulator_port}",
         }
-        simulator_environment["GRAPHSIM_APP_SECRET"] = secret
+        # It signs with the one that our own calls are proven with.
+        simulator_environment["GRAPHSIM_APP_SECRET"] = app_secrets[0]
         if settings.verify_token:
             token = settings.verify_token.get_secret_value()
             simulator_environment["GRAPHSIM_VERIFY_TOKEN"] = token

@@ -91,6 +91,7 @@ async def _relay(worker: WorkerRuntime) -> None:
             if await worker.relay_role.hold():
                 await worker.relay.round()
                 await worker.statuses.retry_parked()
+                await worker.merges.sweep()
         except StoreUnavailableError:
             log.warning("relay.store_away")
         await asyncio.sleep(worker.foundation.settings.relay_interval_seconds)

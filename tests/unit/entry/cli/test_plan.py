@@ -64,6 +64,12 @@ def test_an_app_secret_that_is_set_is_the_one(tmp_path: Path) -> None:
     assert not (tmp_path / "simulator.app-secret").exists()
 
 
+def test_of_two_app_secrets_the_simulator_signs_with_the_first(tmp_path: Path) -> None:
+    plan = plan_for(tmp_path, with_simulator=True, app_secret="new,old")
+    assert plan.environment["APP_SECRET"] == "new,old"
+    assert plan.simulator().environment["GRAPHSIM_APP_SECRET"] == "new"
+
+
 @pytest.mark.parametrize(
     ("host", "reached"),
     [("127.0.0.1", "127.0.0.1"), ("localhost", "localhost"), ("0.0.0.0", "127.0.0.1")],

@@ -12,21 +12,19 @@ from manyline.conversations.repository import ConversationRepository
 from manyline.customers.repository import CustomerRepository
 from manyline.entry.api.given import ReadGiven
 from manyline.entry.api.parameters import ConversationId, Cursor, Limit, TenantId
-from manyline.entry.api.shown import (
-    ConversationShown,
-    MessageShown,
-    PageShown,
-    show_conversation,
-    show_message,
-)
+from manyline.entry.api.shown import ConversationShown, PageShown, show_conversation
+from manyline.entry.api.shown_messages import MessageShown, show_message
+from manyline.messages.contexts import MessageContexts
 from manyline.messages.repository import MessageRepository
 from manyline.tenants.directory import TenantDirectory
 
 
 def conversation_routes(
+    *,
     conversations: ConversationRepository,
     customers: CustomerRepository,
     messages: MessageRepository,
+    contexts: MessageContexts,
     directory: TenantDirectory,
     clock: Clock,
 ) -> APIRouter:
@@ -68,11 +66,14 @@ def conversation_routes(
     ) -> PageShown[MessageShown]:
         """What was said, both ways, newest first."""
         structlog.contextvars.bind_contextvars(tenant_id=str(tenant_id))
-        await conversations.get(tenant_id, conversation_id)
+        conversation = await conversations.get(tenant_id, conversation_id)
         page = await messages.list_page(
-            tenant_id, limit=limit, cursor=cursor, conversation_id=conversation_id
+            tenant_id, limit=limit, cursor=cursor, conversation_id=conversation.id
         )
-        return PageShown(items=[show_message(m) for m in page.items], next_cursor=page.next_cursor)
+        around = await contexts.around(tenant_id, page.items)
+        return PageShown(
+            items=[show_message(m, around[m.id]) for m in page.items], next_cursor=page.next_cursor
+        )
 
     @router.post("/{conversationId}/read")
     async def mark_read(

@@ -17,10 +17,10 @@ from manyline.entry.api.parameters import (
     TenantId,
     Until,
 )
-from manyline.entry.api.shown import (
+from manyline.entry.api.shown import PageShown
+from manyline.entry.api.shown_messages import (
     MessageDetailShown,
     MessageShown,
-    PageShown,
     show_detail,
     show_message,
 )

@@ -12,14 +12,14 @@ from manyline.entry.api.parameters import (
     MessageId,
     TenantId,
 )
-from manyline.entry.api.shown import (
+from manyline.entry.api.shown import PageShown, SentShown
+from manyline.entry.api.shown_messages import (
     MessageDetailShown,
     MessageShown,
-    PageShown,
-    SentShown,
     show_detail,
     show_message,
 )
+from manyline.messages.contexts import MessageContexts
 from manyline.messages.repository import MessageRepository
 from manyline.messages.timeline import timeline
 from manyline.sending.accept import Acceptor, SendText
@@ -30,7 +30,11 @@ REPLAYED = "Idempotent-Replayed"
 
 
 def message_routes(
-    acceptor: Acceptor, messages: MessageRepository, directory: TenantDirectory, clock: Clock
+    acceptor: Acceptor,
+    messages: MessageRepository,
+    contexts: MessageContexts,
+    directory: TenantDirectory,
+    clock: Clock,
 ) -> APIRouter:
     """The routes of one tenant's messages."""
     router = APIRouter(prefix="/tenants/{tenantId}", tags=["messages"])
@@ -60,7 +64,10 @@ def message_routes(
         structlog.contextvars.bind_contextvars(tenant_id=str(tenant_id))
         await directory.by_id(tenant_id)
         page = await messages.list_page(tenant_id, limit=limit, cursor=cursor)
-        return PageShown(items=[show_message(m) for m in page.items], next_cursor=page.next_cursor)
+        around = await contexts.around(tenant_id, page.items)
+        return PageShown(
+            items=[show_message(m, around[m.id]) for m in page.items], next_cursor=page.next_cursor
+        )
 
     @router.get("/messages/{messageId}")
     async def get_message(tenant_id: TenantId, message_id: MessageId) -> MessageDetailShown:
@@ -68,7 +75,8 @@ def message_routes(
         structlog.contextvars.bind_contextvars(tenant_id=str(tenant_id))
         tenant = await directory.by_id(tenant_id)
         message = await messages.get(tenant_id, message_id)
-        return show_detail(message, timeline(message, tenant, now=clock.now()))
+        around = await contexts.around(tenant_id, [message])
+        return show_detail(message, timeline(message, tenant, now=clock.now()), around[message.id])
 
     return router
 

@@ -28,7 +28,7 @@ def with_embedded_stores(settings: Settings) -> Settings:
         found |= {"redis_host": LOOPBACK, "redis_port": ports["valkey"]}
     if "simulator" in running and "simulator" in ports:
         found["graph_base_url"] = f"http://{LOOPBACK}:{ports['simulator']}"
-        if settings.app_secret is None:
+        if not settings.app_secret:
             found |= _shared_secret(directory.root / SECRET_FILE)
     return settings.model_copy(update=found)
 
@@ -38,4 +38,4 @@ def _shared_secret(file: Path) -> dict[str, Any]:
         secret = file.read_text(encoding="ascii").strip()
     except OSError:
         return {}
-    return {"app_secret": SecretStr(secret)} if secret else {}
+    return {"app_secret": (SecretStr(secret),)} if secret else {}

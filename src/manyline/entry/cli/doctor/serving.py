@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from pydantic import SecretStr
@@ -34,7 +35,7 @@ def check_api(client: ApiClient, settings: Settings) -> list[Finding]:
     return [
         first,
         _operators_key(client, settings),
-        _signature(client, _plain(settings.app_secret)),
+        _signature(client, [secret.get_secret_value() for secret in settings.app_secret]),
         _handshake(client, _plain(settings.verify_token)),
     ]
 
@@ -70,10 +71,10 @@ def _operators_key(client: ApiClient, settings: Settings) -> Finding:
     return ok(KEY, "the API takes it")
 
 
-def _signature(client: ApiClient, app_secret: str | None) -> Finding:
+def _signature(client: ApiClient, app_secrets: Sequence[str]) -> Finding:
     """A webhook with nothing in it, signed as Meta signs, must pass; a forged one must not."""
     forged = client.call("POST", WEBHOOK, EMPTY_WEBHOOK, **_signed(secrets.token_hex(32)))
-    if app_secret is None:
+    if not app_secrets:
         if forged.status == 200:
             return warning(
                 SIGNATURE,
@@ -85,11 +86,12 @@ def _signature(client: ApiClient, app_secret: str | None) -> Finding:
             "the API checks signatures, and APP_SECRET is not set here",
             "set APP_SECRET here too, or start the API without it",
         )
-    own = client.call("POST", WEBHOOK, EMPTY_WEBHOOK, **_signed(app_secret))
-    if own.status != 200:
+    answers = [client.call("POST", WEBHOOK, EMPTY_WEBHOOK, **_signed(s)) for s in app_secrets]
+    refused = [answer.status for answer in answers if answer.status != 200]
+    if refused:
         return broken(
             SIGNATURE,
-            f"a webhook signed with APP_SECRET is answered HTTP {own.status}: the API was started"
+            f"a webhook signed with APP_SECRET is answered HTTP {refused[0]}: the API was started"
             " with another one, or something on the way changes bodies",
             "set the same APP_SECRET for the API and start it again",
         )

@@ -11,7 +11,7 @@ from manyline.infra.heartbeats import LATELY
 from manyline.settings import Settings, decode_master_key
 from manyline.tenants.models import Tenant, TenantStatus
 from manyline.tenants.repository import TenantRepository
-from manyline.tenants.secrets import ACCESS_TOKEN, APP_SECRET
+from manyline.tenants.secrets import ACCESS_TOKEN, APP_SECRET, PREVIOUS_APP_SECRET
 from manyline.vault.development_key import FILE_NAME, development_key
 from manyline.vault.envelope import Vault
 from manyline.vault.keyring import LocalKeyring, VaultError
@@ -74,7 +74,12 @@ def _keyring(settings: Settings) -> LocalKeyring | None:
 
 
 async def _opens(vault: Vault, tenant: Tenant) -> bool:
-    sealed = {ACCESS_TOKEN: tenant.access_token, APP_SECRET: tenant.app_secret}
+    previous = tenant.previous_app_secret
+    sealed = {
+        ACCESS_TOKEN: tenant.access_token,
+        APP_SECRET: tenant.app_secret,
+        PREVIOUS_APP_SECRET: previous.sealed if previous else None,
+    }
     try:
         for field, secret in sealed.items():
             if secret is not None:

@@ -1,0 +1,1 @@
+"""Statuses of Meta's, taken into the messages that they speak of."""

@@ -28,6 +28,12 @@ from manyline.meta.error_rows.row import (
     GRAPH_ERRORS_PAGE,
     GRAPH_LIMITS_PAGE,
 )
+from tools.webhooks_tables import (
+    accounts_table,
+    messages_table,
+    numbers_table,
+    outcomes_table,
+)
 
 ROOT = Path(__file__).parents[1]
 
@@ -64,6 +70,13 @@ LINKS: Mapping[str, str] = {
 }
 """Meta's pages, by the names under which rows refer to them."""
 
+WEBHOOKS_TABLES: Mapping[str, Callable[[], str]] = {
+    "messages": messages_table,
+    "numbers": numbers_table,
+    "accounts": accounts_table,
+    "outcomes": outcomes_table,
+}
+
 INTRODUCTION = """\
 # Errors of WhatsApp
 
@@ -99,9 +112,17 @@ def delivery_page(present: str) -> str:
     return between_markers(with_diagram, "moves", moves_table())
 
 
+def webhooks_page(present: str) -> str:
+    """`docs/webhooks.md`: its tables of what arrives."""
+    for name, made in WEBHOOKS_TABLES.items():
+        present = between_markers(present, name, made())
+    return present
+
+
 PAGES: Mapping[Path, Callable[[str], str]] = {
     Path("docs/errors.md"): errors_page,
     Path("docs/delivery.md"): delivery_page,
+    Path("docs/webhooks.md"): webhooks_page,
 }
 """Every made page, by its path from the repository's root."""
 

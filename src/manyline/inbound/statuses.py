@@ -42,9 +42,7 @@ class StatusBoard:
         if unmatched:
             self._metrics.parked.inc(len(unmatched))
             await self._parked.park(unmatched, now=self._clock.now())
-        for change in changes:
-            if change.status is MessageStatus.FAILED:
-                await self._aftermath.of(change)
+        await self._follow(changes)
         return unmatched
 
     async def hurry(self, items: Sequence[RoutedElsewhere], *, now: datetime) -> None:
@@ -64,9 +62,16 @@ class StatusBoard:
         unmatched = await self._statuses.raise_messages([change for _, change in due])
         still = {id(change) for change in unmatched}
         found = [parked_id for parked_id, change in due if id(change) not in still]
+        # Before they are forgotten: what it means beyond the message must not be lost.
+        await self._follow([change for _, change in due if id(change) not in still])
         await self._parked.forget(found)
         await self._parked.put_off(
             [parked_id for parked_id, change in due if id(change) in still],
             now=now,
         )
         return len(found)
+
+    async def _follow(self, changes: Sequence[StatusChange]) -> None:
+        for change in changes:
+            if change.status is MessageStatus.FAILED:
+                await self._aftermath.of(change)

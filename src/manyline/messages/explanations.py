@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from manyline.messages.states import MessageStatus
-from manyline.meta.catalogue import PLATFORM_DOES, ErrorClass, ErrorRow, row_of
+from manyline.meta.catalogue import PLATFORM_DOES, ErrorClass, ErrorRow, row_of_error
+from manyline.meta.errors import GraphError
 
 STOPS = frozenset({ErrorClass.RECIPIENT, ErrorClass.CONTENT})
 # Whatever the class would make of a waiting message: this one waits no more.
@@ -21,12 +22,21 @@ HAS_STOPPED = (
 def row_for(error: Mapping[str, Any]) -> ErrorRow | None:
     """The catalogue's row of a kept error; None when it is none of Graph's.
 
-    `httpStatus` and `transient`, where they are kept, decide about codes that we do not know.
+    The same row that decided about it when it came: what else than its code was looked at then
+    (subcode, title, HTTP status) is kept with it.
     """
     code = error.get("code")
     if not isinstance(code, int):
         return None
-    return row_of(code, status=error.get("httpStatus"), transient=error.get("transient") is True)
+    return row_of_error(
+        GraphError(
+            status=error.get("httpStatus") or 0,
+            code=code,
+            title=str(error.get("title", "")),
+            is_transient=error.get("transient") is True,
+            error_subcode=error.get("subcode"),
+        )
+    )
 
 
 def explained(error: Mapping[str, Any] | None, status: MessageStatus) -> dict[str, Any] | None:

@@ -142,6 +142,8 @@ class Pending:
     """How often Meta asked it to wait for its recipient's sake."""
     unreached: int = 0
     """How often a call of it did not get to Graph."""
+    long_waits: int = 0
+    """How often Meta asked for a long wait, in this round of attempts."""
     expires_at: datetime | None = None
     """Until when it may be sent, where that is not simply an age."""
 

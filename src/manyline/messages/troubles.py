@@ -8,7 +8,7 @@ from manyline.messages.states import MessageStatus
 
 # Before any message. A query must bound `troubleAt`, or its partial index is of no use to it.
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-# The driver cannot turn the very last moments of the calendar into UTC.
+# The driver cannot turn the very first and last moments of the calendar into UTC.
 FAR_AHEAD = datetime(9000, 1, 1, tzinfo=UTC)
 
 
@@ -26,10 +26,14 @@ class Troubles:
 
     def conditions(self) -> dict[str, Any]:
         """As a filter has them, but for the tenant; the index `trouble` answers all of it."""
-        began = {"$gte": max(self.since or LONG_AGO, LONG_AGO)}
+        began = {"$gte": _storable(self.since or LONG_AGO)}
         if self.until is not None:
-            began["$lt"] = min(self.until, FAR_AHEAD)
+            began["$lt"] = _storable(self.until)
         found: dict[str, Any] = {"status": self.status.value, "troubleAt": began}
         if self.code is not None:
             found["error.code"] = self.code
         return found
+
+
+def _storable(moment: datetime) -> datetime:
+    return min(max(moment, LONG_AGO), FAR_AHEAD)

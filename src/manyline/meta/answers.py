@@ -37,6 +37,8 @@ class NotSent:
     """
 
     reason: str
+    turned_away: bool = False
+    """Something between us and Graph did answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +63,18 @@ Answer = Accepted | Refused | NotSent | Unknown
 NumberAnswer = NumberSeen | Refused | NotSent | Unknown
 
 
-def read_answer(status: int, body: bytes, usage: Usage | None = None) -> Answer:
+def read_answer(
+    status: int, body: bytes, usage: Usage | None = None, *, token: str | None = None
+) -> Answer:
     """What became of a message: a message id, a Graph error, or nothing we can rely on.
 
     A 5xx without a Graph error body comes from something between us and Graph, which may or may
     not have passed the request on; so does a 2xx without a message id. A 3xx or 4xx without one
-    was turned away before Graph.
+    was turned away before Graph. `token`: see `graph_error`.
     """
     answer = _json_object(body)
     if not 200 <= status < 300:
-        return _failure(status, answer, usage)
+        return _failure(status, answer, usage, token)
     wamid = _first(answer.get("messages"), "id")
     if wamid is None:
         return Unknown(f"HTTP {status} without a message id")
@@ -78,12 +82,17 @@ def read_answer(status: int, body: bytes, usage: Usage | None = None) -> Answer:
 
 
 def read_number_answer(
-    status: int, body: bytes, *, phone_number_id: str, usage: Usage | None = None
+    status: int,
+    body: bytes,
+    *,
+    phone_number_id: str,
+    usage: Usage | None = None,
+    token: str | None = None,
 ) -> NumberAnswer:
-    """What Graph says of a business number."""
+    """What Graph says of a business number. `token`: see `graph_error`."""
     answer = _json_object(body)
     if not 200 <= status < 300:
-        return _failure(status, answer, usage)
+        return _failure(status, answer, usage, token)
     if answer.get("id") != phone_number_id:
         return Unknown(f"HTTP {status} without the number that was asked for")
     return NumberSeen(
@@ -95,13 +104,13 @@ def read_number_answer(
 
 
 def _failure(
-    status: int, answer: dict[str, Any], usage: Usage | None
+    status: int, answer: dict[str, Any], usage: Usage | None, token: str | None
 ) -> Refused | NotSent | Unknown:
-    error = graph_error(status, answer.get("error"))
+    error = graph_error(status, answer.get("error"), token=token)
     if error is not None:
         return Refused(error, usage)
     reason = f"HTTP {status} without a Graph error"
-    return Unknown(reason) if status >= 500 else NotSent(reason)
+    return Unknown(reason) if status >= 500 else NotSent(reason, turned_away=True)
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

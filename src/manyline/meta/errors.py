@@ -22,8 +22,12 @@ class GraphError:
     error_subcode: int | None = None
 
 
-def graph_error(status: int, error: object) -> GraphError | None:
-    """The Graph error in an answer's `error` member; None when it holds none."""
+def graph_error(status: int, error: object, *, token: str | None = None) -> GraphError | None:
+    """The Graph error in an answer's `error` member; None when it holds none.
+
+    `token`: what the call was made with. Graph quotes it ("Malformed access token …"), and an
+    error is kept, shown and logged.
+    """
     if not isinstance(error, dict):
         return None
     code = _number(error.get("code"))
@@ -34,8 +38,8 @@ def graph_error(status: int, error: object) -> GraphError | None:
     return GraphError(
         status=status,
         code=code,
-        title=_short(error.get("message")) or f"error {code}",
-        details=_short(details),
+        title=_short(error.get("message"), token) or f"error {code}",
+        details=_short(details, token),
         fbtrace_id=_short(error.get("fbtrace_id")),
         is_transient=error.get("is_transient") is True,
         error_subcode=_number(error.get("error_subcode")),
@@ -49,8 +53,10 @@ def _number(value: object) -> int | None:
     return value
 
 
-def _short(text: object) -> str | None:
-    """A text as any store takes it: cut, and without what has no UTF-8 form."""
+def _short(text: object, token: str | None = None) -> str | None:
+    """A text as any store takes it: cut, and without the token and what has no UTF-8 form."""
     if not isinstance(text, str) or not text:
         return None
+    if token:
+        text = text.replace(token, "(the token)")
     return text[:500].encode("utf-8", "replace").decode()

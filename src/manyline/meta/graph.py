@@ -76,11 +76,7 @@ class GraphClient:
         trace.on_request_headers_sent.append(_note_bytes_left)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
-            timeout=aiohttp.ClientTimeout(
-                total=deadline_seconds,
-                connect=CONNECT_SECONDS,
-                sock_read=deadline_seconds,
-            ),
+            timeout=aiohttp.ClientTimeout(total=deadline_seconds, connect=CONNECT_SECONDS),
             trace_configs=[trace],
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -112,7 +108,7 @@ class GraphClient:
                 trace_request_ctx=departure,
             ) as response:
                 body = await response.read()
-                return read_answer(response.status, body, _usage(response))
+                return read_answer(response.status, body, _usage(response), token=credentials.token)
         except _TROUBLE as error:
             reason = type(error).__name__
             return Unknown(reason) if departure.bytes_left else NotSent(reason)
@@ -136,6 +132,7 @@ class GraphClient:
                     await response.read(),
                     phone_number_id=phone_number_id,
                     usage=_usage(response),
+                    token=credentials.token,
                 )
         except _TROUBLE as error:
             reason = type(error).__name__

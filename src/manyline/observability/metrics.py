@@ -42,6 +42,11 @@ class InboundMetrics:
         self.parked = Counter(
             "manyline_statuses_parked", "Statuses whose message is not known.", registry=registry
         )
+        self.ledger_lost = Counter(
+            "manyline_webhooks_not_kept",
+            "Webhooks that were stored and could not be kept in the ledger.",
+            registry=registry,
+        )
         self.flush_items = Histogram(
             "manyline_inbound_flush_items", "Items per flush.", buckets=SIZES, registry=registry
         )

@@ -87,7 +87,7 @@ def _wire(foundation: Foundation, graph: GraphClient) -> ApiRuntime:
     account_events = AccountEventRepository(database)
     quarantine = QuarantineRepository(database, kept_for=timedelta(days=settings.quarantine_days))
     records = LedgerRepository(database)
-    ledger = Ledger(records=records, clock=clock, kept_for=_ledger_time(settings))
+    ledger = Ledger(records=records, clock=clock, metrics=metrics, kept_for=_ledger_time(settings))
     commit = InboundCommit(
         customers=customers,
         preferences=PreferenceRepository(database),

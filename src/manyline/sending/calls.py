@@ -31,7 +31,7 @@ from manyline.observability.metrics import SendingMetrics
 from manyline.sending.breakers import Breakers
 from manyline.sending.consequences import Consequences
 from manyline.sending.flight import Flight
-from manyline.sending.judgement import CallRules, app_wait, judge, unreached
+from manyline.sending.judgement import LONGEST_APP_WAIT, CallRules, app_wait, judge, unreached
 from manyline.sending.models import Claim, Failed, InDoubt, Requeued, Sent, Settlement
 from manyline.sending.settle import Settler
 from manyline.sending.tokens import Tokens
@@ -39,7 +39,6 @@ from manyline.tenants.models import Tenant
 from manyline.vault.keyring import VaultError
 
 VAULT_WAIT = timedelta(minutes=1)
-LONGEST_HOLD = timedelta(hours=1)
 
 log = structlog.get_logger(__name__)
 
@@ -187,9 +186,9 @@ class Calls:
 
     def _note(self, number: str, answer: Answer) -> None:
         """Tell the breakers how the call went."""
-        if isinstance(answer, NotSent):
+        if isinstance(answer, NotSent) and not answer.turned_away:
             self._breakers.unreachable()
-        elif isinstance(answer, Unknown):
+        elif isinstance(answer, NotSent | Unknown):
             self._breakers.unanswered(number)
         else:
             self._breakers.answered(number)
@@ -197,7 +196,7 @@ class Calls:
                 self._hold(number, answer.usage.regain_after)
 
     def _hold(self, number: str, wait: timedelta) -> None:
-        self._breakers.hold(number, min(wait, LONGEST_HOLD).total_seconds())
+        self._breakers.hold(number, min(wait, LONGEST_APP_WAIT).total_seconds())
 
     async def _refused(self, claim: Claim, tenant: Tenant, refused: Refused) -> Settlement:
         """Settle it as its error's class says, after what the error means for others."""

@@ -107,8 +107,19 @@ class Deliverer:
             return done.left[number]
         if len(window) < limit:
             return await self._until_next(tenant)
-        await self._outbox.park_behind(done.behind, until=now + BEHIND_FOR)
+        await self._put_behind(done.behind)
         return 0.0
+
+    async def _put_behind(self, messages: Sequence[Pending]) -> None:
+        """Out of sight until whoever settles the one before wakes them.
+
+        One may have been settled since its line was read, and have woken its follower already:
+        that one leads now, and is brought back.
+        """
+        now = self._clock.now()
+        await self._outbox.park_behind(messages, until=now + BEHIND_FOR)
+        first = await self._outbox.next_in_line([message.conversation_id for message in messages])
+        await self._outbox.unpark([one.message_id for one in first if one.behind], now=now)
 
     async def _linger(self, tenant: Tenant, done: Round, *, most: int) -> Round:
         """Go on with what is left for as long as only slots are missing; the last round's end."""

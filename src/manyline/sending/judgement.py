@@ -28,6 +28,7 @@ LONGEST_UNREACHED_WAIT = timedelta(seconds=30)
 PAIR_WAIT_BASE = 4.0
 LONGEST_PAIR_WAIT = timedelta(hours=1)
 APP_WAIT = timedelta(minutes=1)
+LONGEST_APP_WAIT = timedelta(hours=1)
 # How much longer than the wait that Meta asked for a message may live.
 GRACE = timedelta(hours=1)
 
@@ -94,9 +95,9 @@ def _wait(claim: Claim, refused: Refused, row: ErrorRow) -> timedelta:
 
 
 def app_wait(refused: Refused, row: ErrorRow) -> timedelta:
-    """How long Meta asks this app or business account to stay away."""
+    """How long Meta asks this app or business account to stay away; looked at hourly at least."""
     if refused.usage is not None and refused.usage.regain_after:
-        return refused.usage.regain_after
+        return min(refused.usage.regain_after, LONGEST_APP_WAIT)
     return row.delay or APP_WAIT
 
 
@@ -127,9 +128,9 @@ def _backed_off(
 def _parked(
     claim: Claim, row: ErrorRow, error: dict[str, Any], *, now: datetime, rules: CallRules
 ) -> Parked:
-    """The first long wait may make a message live longer than it would; later ones may not."""
+    """The first long wait of a round may make a message live longer; later ones may not."""
     until = now + (row.delay or timedelta(0))
-    expires_at = claim.message.expires_at
-    if expires_at is None:
-        expires_at = max(rules.expires_at(claim.message), until + GRACE)
+    expires_at = rules.expires_at(claim.message)
+    if not claim.message.long_waits:
+        expires_at = max(expires_at, until + GRACE)
     return Parked(claim=claim, at=now, until=until, error=error, expires_at=expires_at)

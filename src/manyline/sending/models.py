@@ -18,6 +18,7 @@ class Wait(StrEnum):
 
     PAIR = "pairWaits"
     UNREACHED = "unreached"
+    LONG = "longWaits"
 
 
 @dataclass(frozen=True, slots=True)

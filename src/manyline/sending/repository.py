@@ -16,7 +16,7 @@ from manyline.infra.mongo import Collection, Database, Document, store_errors
 from manyline.messages.models import Pending
 from manyline.messages.repository import COLLECTION
 from manyline.messages.states import RANK, MessageStatus
-from manyline.sending.models import Claim, Sent, Settlement, Waiting
+from manyline.sending.models import CLOCKS_DIFFER, Claim, Sent, Settlement, Waiting
 from manyline.sending.transitions import SETTLED_BY_SENT, all_sent, settled
 
 UNSETTLED = {"$exists": True}
@@ -37,6 +37,7 @@ PENDING_FIELDS = dict.fromkeys(
         "attemptsBefore",
         "pairWaits",
         "unreached",
+        "longWaits",
         "expiresAt",
     ),
     True,
@@ -102,7 +103,11 @@ class OutboxRepository:
         ]
 
     async def claim(self, claims: Sequence[Claim], *, now: datetime) -> list[Claim]:
-        """Move queued messages to `sending`, all under one owner's lease; answers those won."""
+        """Move queued messages to `sending`, all under one owner's lease; answers those won.
+
+        Only those that still are due: since they were read, somebody else may have called one and
+        been told to wait.
+        """
         # all tenants: a job carries messages of any numbers.
         owner, expires_at = claims[0].owner, claims[0].expires_at
         ids = [claim.message.id for claim in claims]
@@ -115,7 +120,11 @@ class OutboxRepository:
                 "dueAt": expires_at,
             }
         }
-        queued = {"_id": {"$in": ids}, "status": MessageStatus.QUEUED.value}
+        queued = {
+            "_id": {"$in": ids},
+            "status": MessageStatus.QUEUED.value,
+            "$or": [{"dueAt": {"$lte": now + CLOCKS_DIFFER}}, {"behind": True}],
+        }
         with store_errors():
             result = await self._messages.update_many(queued, update, hint="_id_")
             if result.modified_count == len(ids):
@@ -237,5 +246,6 @@ def pending(document: Document) -> Pending:
         attempts_before=document.get("attemptsBefore", 0),
         pair_waits=document.get("pairWaits", 0),
         unreached=document.get("unreached", 0),
+        long_waits=document.get("longWaits", 0),
         expires_at=document.get("expiresAt"),
     )

@@ -21,6 +21,10 @@ Document = dict[str, Any]
 
 MOST_HISTORY = 20
 
+# What only a message that is not settled has. A late answer may find it waiting in any way: with
+# `parkedUntil` left, the relay would look after it for ever.
+WAITING = ("lease", "dueAt", "behind", "parkedUntil", "error", "troubleAt")
+
 SETTLED_BY_SENT: Document = {"status": {"$in": sources(Move.SETTLE_SENT)}}
 
 
@@ -71,7 +75,7 @@ def all_sent(sent: Sequence[Sent], *, with_wamid: bool = True) -> list[Document]
     }
     if with_wamid:
         fields["waMessageId"] = own([one.wamid for one in sent])
-    return [{"$set": fields}, {"$unset": ["lease", "dueAt", "error", "troubleAt"]}]
+    return [{"$set": fields}, {"$unset": list(WAITING)}]
 
 
 def replayed(*, at: datetime, expires_at: datetime, by: str) -> tuple[Document, list[Document]]:
@@ -139,7 +143,12 @@ def _parked(settlement: Parked) -> Document:
     }
     told = _told(settlement, Event.PARKED, settlement.error, until=settlement.until)
     unset = {"dueAt": "", "lease": "", "behind": "", "troubleAt": ""}
-    return {"$set": fields, "$unset": unset, "$push": _pushed(told)}
+    return {
+        "$set": fields,
+        "$unset": unset,
+        "$push": _pushed(told),
+        "$inc": {Wait.LONG.value: 1},
+    }
 
 
 def _failed(settlement: Failed) -> Document:

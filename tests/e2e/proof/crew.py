@@ -33,6 +33,7 @@ class Crew:
         self._environment = psutil.Process(_pid(stage)).environ()
         self._own: dict[str, subprocess.Popen[bytes]] = {}
         self._gone: list[subprocess.Popen[bytes]] = []
+        self._killed: set[int | None] = set()
         self.places = (OF_UP, *places)
         for place in places:
             self._start(place)
@@ -51,12 +52,18 @@ class Crew:
     async def filled(self, place: str) -> None:
         """Return when some process works at the place, or is about to."""
         if place == OF_UP:
-            await asyncio.to_thread(wait_until, partial(self._stage.up.pid_of, OF_UP), what=place)
+            await asyncio.to_thread(wait_until, self._fresh_pid, what=place)
+
+    def _fresh_pid(self) -> int | None:
+        """Of `up`'s worker, unless it is the one that was killed and is not missed yet."""
+        pid = self._stage.up.pid_of(OF_UP)
+        return None if pid in self._killed else pid
 
     def kill(self, place: str) -> Kill:
         """SIGKILL the worker of a place in this very step; another takes the place soon."""
         owner = self.owner(place)
         if place == OF_UP:
+            self._killed.add(self._stage.up.pid_of(OF_UP))
             return self._stage.kill(OF_UP, owner=owner)
         process = self._own[place]
         kill = self._stage.note_kill(place, owner=owner)

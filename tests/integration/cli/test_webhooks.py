@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.integration.cli.conftest import Run
+from tests.integration.conftest import eventually
 
 SINCE = ("--since", "2020-01-01T00:00:00Z")
 
@@ -13,6 +14,15 @@ SINCE = ("--since", "2020-01-01T00:00:00Z")
 @pytest.fixture
 def here(backend: Any) -> dict[str, str]:
     return {"MANYLINE_URL": backend.url}
+
+
+async def until_kept(database: Any, records: int) -> None:
+    """Each webhook in a write of its own, and so a page of its own."""
+
+    async def kept() -> bool:
+        return await database.webhook_ledger.count_documents({}) == records
+
+    await eventually(kept)
 
 
 async def test_replay_goes_through_all_pages_and_tells_what_became_of_it(
@@ -29,6 +39,7 @@ async def test_replay_goes_through_all_pages_and_tells_what_became_of_it(
     tenant = await backend.register()
     for n in range(5):
         await backend.webhook(webhook_of(messages=[text_message(sender=f"91900000000{n}")]))
+        await until_kept(database, n + 1)
     await database.messages.delete_many({"from": "+919000000003"})
     dry = await run("webhooks", "replay", *SINCE, "--dry-run", **here)
     assert dry.out == "There are 5 webhooks with 5 items.\nWhen they came: 5 stored.\n"
@@ -56,6 +67,7 @@ async def test_a_replay_that_breaks_off_says_how_to_go_on(
     backend: Any,
     webhook_of: Any,
     text_message: Any,
+    database: Any,
     here: Any,
     monkeypatch: Any,
 ) -> None:
@@ -64,8 +76,9 @@ async def test_a_replay_that_breaks_off_says_how_to_go_on(
 
     monkeypatch.setattr("manyline.inbound.ledger.replaying.PAGE_SECONDS", 0.0)
     await backend.register()
-    for _ in range(3):
+    for n in range(3):
         await backend.webhook(webhook_of(messages=[text_message()]))
+        await until_kept(database, n + 1)
     plain = Replayer.replay
     calls = 0
 

@@ -1,6 +1,8 @@
 """The ledger: what came is kept as it came, and can be applied again, harmlessly."""
 
 import asyncio
+import hashlib
+import hmac
 import json
 import secrets
 import time
@@ -17,6 +19,10 @@ from manyline.inbound.ledger.models import Arrival
 from manyline.inbound.ledger.packing import pack, unpack
 from manyline.inbound.receive import Receiver
 from manyline.inbound.voices import Voice
+from manyline.runtime.api import open_api
+from manyline.tenants.models import TenantSettings
+from manyline.tenants.service import NewTenant
+from tests.integration.conftest import eventually
 
 A, B = "111111111111111", "444444444444444"
 WABA = "102290129340398"  # Of the recorded cases.
@@ -27,10 +33,16 @@ KEPT = (
 )
 
 
-async def kept(database: Any) -> list[Arrival]:
-    """Every webhook in the ledger, oldest first."""
-    found = database.webhook_ledger.find().sort("_id", 1)
-    return [one async for record in found for one in unpack(record["packed"])]
+async def kept(database: Any, *, until: int | None = None) -> list[Arrival]:
+    """Every webhook in the ledger, oldest first; waits until there are so many."""
+
+    async def read() -> list[Arrival] | None:
+        found = database.webhook_ledger.find().sort("_id", 1)
+        arrivals = [one async for record in found for one in unpack(record["packed"])]
+        return arrivals if until is None or len(arrivals) >= until else None
+
+    found: list[Arrival] = await eventually(read) if until else await read() or []
+    return found
 
 
 async def records(database: Any) -> dict[str, Any]:
@@ -68,6 +80,13 @@ async def replayed(backend: Any, **changes: Any) -> dict[str, Any]:
         given |= {"cursor": page["nextCursor"], "until": page["until"]}
 
 
+async def all_written(backend: Any) -> None:
+    """A webhook of nobody's is waited for, and so is all that came before it."""
+    value = {"metadata": {"phone_number_id": "999999"}, "statuses": [{"id": "x", "status": "read"}]}
+    webhook = {"entry": [{"changes": [{"field": "messages", "value": value}]}]}
+    assert (await backend.webhook(webhook)).status == 200
+
+
 def status(message_id: str, name: str) -> dict[str, Any]:
     told = {"id": f"wamid.{message_id}", "status": name, "timestamp": str(int(time.time()))}
     return told | {"biz_opaque_callback_data": message_id}
@@ -95,7 +114,7 @@ async def test_a_webhook_is_kept_as_it_came_with_what_became_of_each_item(
     for refused in (b"{", b"[]"):
         assert (await backend.webhook(refused)).status == 400
     assert (await backend.webhook(raw[0], **{"X-Hub-Signature-256": "sha256=00"})).status == 401
-    found = await kept(database)
+    found = await kept(database, until=4)
     assert [one.body for one in found] == raw
     assert [one.outcomes for one in found] == ["s", "dsqrp", "-", ""]
     assert [one.voice for one in found] == [
@@ -119,7 +138,6 @@ async def test_replaying_everything_twice_while_a_worker_runs_changes_nothing(
     webhook_of: Any,
     text_message: Any,
     database: Any,
-    eventually: Any,
     request: Any,
     monkeypatch: Any,
 ) -> None:
@@ -155,6 +173,7 @@ async def test_replaying_everything_twice_while_a_worker_runs_changes_nothing(
     await eventually(quiet)
     # Every status that the simulator told is in.
     await eventually(lambda: simulator.webhooks.pending == 0)
+    await all_written(backend)
     before, posts = await records(database), len(simulator.journal.entries)
     shown = (await backend.call("GET", f"/tenants/{tenant}/conversations")).body
     webhooks = len(await kept(database))
@@ -186,6 +205,7 @@ async def test_what_was_lost_is_stored_and_answered_unless_it_is_old(
     # One without a time of its own, which came the day before yesterday.
     came = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=48)
     old = webhook_of(messages=[text_message("old", sender="919000000002")])
+    await all_written(backend)
     arrival = Arrival(came, json.dumps(old).encode(), "s", Voice(True, (ObjectId(tenant),)))
     fields = {"keptAt": came, "tenantIds": [ObjectId(tenant)], "packed": pack([arrival])}
     await database.webhook_ledger.insert_one(fields)
@@ -217,8 +237,10 @@ async def test_one_tenants_alone_and_a_dry_run(
     }
     await backend.webhook(mixed)
     await backend.webhook(webhook_of(A, messages=[text_message("a")]))
+    await all_written(backend)
     middle = datetime.now(UTC)
     await backend.webhook(webhook_of(B, messages=[text_message("b")]))
+    await all_written(backend)
     await database.messages.delete_many({})
     dry = await replayed(backend, tenantId=two, dryRun=True)
     assert (dry["webhooks"], dry["items"]) == (2, 3)
@@ -269,6 +291,7 @@ async def test_a_replay_goes_in_small_batches_and_holds_up_nobody(
         for m in range(20)
     ]
     await asyncio.gather(*(backend.webhook(one) for one in webhooks))
+    await all_written(backend)
     sizes: list[int] = []
     plain = Receiver.apply
 
@@ -299,21 +322,62 @@ async def test_it_can_be_off(
     assert (answer.status, answer.code) == (409, "ledger_off")
 
 
-async def test_without_the_ledger_there_is_no_200_and_a_repeat_mends_it(
+async def test_what_is_nobodys_is_not_taken_without_the_ledger_and_the_rest_is(
     *, backend: Any, webhook_of: Any, text_message: Any, database: Any, monkeypatch: Any
 ) -> None:
     tenant = await backend.register(A)
-    webhook = webhook_of(messages=[text_message()])
+    ours, nobodys = webhook_of(messages=[text_message()]), webhook_of(B, messages=[text_message()])
+    tried = asyncio.Event()
 
     async def away(*_args: object, **_more: object) -> None:
+        tried.set()
         raise StoreUnavailableError("away")
 
     with monkeypatch.context() as patch:
         patch.setattr("manyline.inbound.ledger.repository.LedgerRepository.add", away)
-        assert (await backend.webhook(webhook)).status == 503
-    assert (await backend.webhook(webhook)).status == 200
-    assert [one.outcomes for one in await kept(database)] == ["d"]
+        assert (await backend.webhook(ours)).status == 200
+        await tried.wait()
+        assert (await backend.webhook(nobodys)).status == 503
+    assert (await backend.webhook(nobodys)).status == 200
+    assert sorted(one.outcomes for one in await kept(database, until=2)) == ["-", "s"]
     assert [m["direction"] for m in await backend.messages(tenant)] == ["IN", "OUT"]
+
+
+async def test_what_goes_wrong_once_does_not_end_the_ledger(
+    *, backend: Any, webhook_of: Any, text_message: Any, database: Any, monkeypatch: Any
+) -> None:
+    await backend.register(A)
+    tried = asyncio.Event()
+
+    async def odd(*_args: object, **_more: object) -> None:
+        tried.set()
+        raise ValueError("odd")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("manyline.inbound.ledger.repository.LedgerRepository.add", odd)
+        assert (await backend.webhook(webhook_of(messages=[text_message()]))).status == 200
+        await tried.wait()
+    assert (await backend.webhook(webhook_of(messages=[text_message("b")]))).status == 200
+    assert b'"b"' in (await kept(database, until=1))[0].body
+    metrics = (await backend.call("GET", "/metrics")).body.decode()
+    assert "manyline_webhooks_not_kept_total 1.0" in metrics
+
+
+async def test_an_orderly_stop_writes_what_waits(
+    make_settings: Any, webhook_of: Any, text_message: Any, database: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("manyline.inbound.ledger.keeping.COLLECT_SECONDS", 3600.0)
+    settings = make_settings(app_secret="an-app-secret")
+    async with open_api(settings, progress=lambda _line: None) as api:
+        body = json.dumps(webhook_of(messages=[text_message()])).encode()
+        digest = hmac.digest(b"an-app-secret", body, hashlib.sha256).hex()
+        registered = NewTenant(
+            name="A", phone_number_id=A, access_token="EAAG", settings=TenantSettings()
+        )
+        await api.foundation.tenants.register(registered)
+        await api.receiver.receive(body, f"sha256={digest}")
+        assert await kept(database) == []
+    assert [one.body for one in await kept(database)] == [body]
 
 
 @pytest.mark.parametrize("cursor", ["x", "A" * 27, "_" * 27])
@@ -336,5 +400,5 @@ async def test_large_webhooks_at_once_are_spread_over_documents(
     ]
     answers = await asyncio.gather(*(backend.webhook(one) for one in webhooks))
     assert {one.status for one in answers} == {200}
-    assert sorted(one.body for one in await kept(database)) == sorted(webhooks)
+    assert sorted(one.body for one in await kept(database, until=5)) == sorted(webhooks)
     assert (await replayed(backend))["became"] == {"duplicate": 5}

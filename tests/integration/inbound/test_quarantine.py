@@ -31,7 +31,7 @@ async def retry(backend: Any, item: dict[str, Any]) -> dict[str, Any]:
 async def told(database: Any, tenant_id: str) -> dict[str, Any]:
     """What the tenant has, without ids and times of ours."""
     ours = {"_id", "tenantId", "conversationId", "createdAt", "seq", "phoneNumberId", "lease"}
-    ours |= {"idempotencyKey", "updatedAt", "dueAt", "statusAt", "expiresAt", "lastSeenAt"}
+    ours |= {"idempotencyKey", "updatedAt", "dueAt", "statusAt", "expiresAt", "lastSeenAt", "at"}
 
     def plain(document: dict[str, Any]) -> str:
         untimed = {"sentAt"} if "timestamp" not in document.get("content", {}) else set()

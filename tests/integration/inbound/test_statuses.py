@@ -5,6 +5,7 @@ import itertools
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from bson import ObjectId
 
 from manyline.inbound.models import StatusChange
@@ -257,3 +258,45 @@ async def test_what_waits_for_a_message_of_the_phone_is_tried_when_that_comes(
     await backend.start_worker()
     [message] = await backend.messages(tenant_id)
     await backend.until_status(tenant_id, message["messageId"], "read")
+
+
+@pytest.mark.parametrize("name", ["sent", "failed"])
+async def test_a_late_word_about_the_send_before_a_replay_does_not_touch_the_replay(
+    backend: Any, webhook_of: Any, name: str
+) -> None:
+    tenant_id = await backend.register()
+    message_id = await backend.sent(tenant_id)
+    errors = [{"code": 131026, "title": "Message undeliverable"}]
+    failed = status(message_id, "failed", errors=errors)
+    await backend.webhook(webhook_of(statuses=[failed]))
+    where = f"/tenants/{tenant_id}/messages/{message_id}"
+    assert (await backend.call("POST", where + "/replay")).status == 200
+    late = failed if name == "failed" else status(message_id, "sent")
+    await backend.webhook(webhook_of(statuses=[late]))
+    message = await backend.message(tenant_id, message_id)
+    assert (message["status"], message["error"], message["waMessageId"]) == ("queued", None, None)
+    await backend.webhook(webhook_of(statuses=[status(message_id, "delivered")]))
+    assert (await backend.message(tenant_id, message_id))["status"] == "delivered"
+
+
+async def test_a_parked_failed_has_its_consequences_when_its_message_is_known(
+    backend: Any, webhook_of: Any, database: Any, eventually: Any
+) -> None:
+    tenant_id = await backend.register()
+    message_id = await backend.sent(tenant_id)
+    moment = int(datetime.now(UTC).timestamp()) + 60
+    failed = {"id": "wamid.not-yet", "status": "failed", "timestamp": str(moment)}
+    failed["errors"] = [{"code": 131050, "title": "opted out"}]
+    await backend.webhook(webhook_of(statuses=[failed]))
+    await database.messages.update_one(
+        {"_id": ObjectId(message_id)},
+        {"$set": {"waMessageId": "wamid.not-yet", "status": "sent", "statusRank": 3}},
+    )
+    await database.parked_statuses.update_many({}, {"$set": {"tryAt": datetime.now(UTC)}})
+    await backend.start_worker()
+    await backend.until_status(tenant_id, message_id, "failed")
+
+    async def noted() -> bool:
+        return await database.customers.count_documents({"optedOutAt": {"$exists": True}}) == 1
+
+    await eventually(noted)

@@ -100,8 +100,10 @@ class Scene:
         return message.id
 
     async def claimed(self, message_id: ObjectId, *, owner: str = "w/1") -> Claim:
-        now = self.clock.now()
         [pending] = await self.outbox.find_queued([message_id])
+        wait = pending.due_at - self.clock.now()
+        self.clock.advance(seconds=max(0.0, wait.total_seconds()))
+        now = self.clock.now()
         asked = Claim(message=pending, owner=owner, claimed_at=now, expires_at=now + LEASE)
         [claim] = await self.outbox.claim([asked], now=now)
         return claim
@@ -218,3 +220,18 @@ async def test_graph_out_of_reach_costs_no_attempt_and_opens_the_hosts_breaker(
     await graph.close()
     assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
     assert [entry["event"] for entry in message.history] == ["refused"] * 8
+
+
+async def test_a_worker_that_stops_in_mid_call_says_that_nobody_knows(
+    scene: Scene, simulator: Any, eventually: Any
+) -> None:
+    """Queued again, what Graph has taken would be sent twice."""
+    simulator.set_faults({"fault": {"kind": "hang", "point": "after_accept"}})
+    claim = await scene.claimed(await scene.queued())
+    scene.flight.take(claim.message.phone_number_id, 1, per_second=80)
+    tenant: Any = SimpleNamespace(id=TENANT)
+    scene.calls.launch(claim, tenant)
+    await eventually(lambda: simulator.journal.entries)
+    await scene.calls.stop(within_seconds=0.0)
+    message = await scene.messages.get(TENANT, claim.message.id)
+    assert (message.status, message.attempts) == ("in_doubt", 1)

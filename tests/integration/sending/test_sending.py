@@ -255,3 +255,20 @@ async def test_the_number_that_graph_knows_somebody_by_is_noted(
         )
 
     await eventually(known_by_both)
+
+
+async def test_a_refused_token_is_called_with_once(
+    backend: Any, simulator: Any, eventually: Any
+) -> None:
+    """The tenant is paused before its message is queued again."""
+    tenant_id = await backend.register()
+    await backend.start_worker()
+    simulator.set_faults({"fault": {"kind": "error", "code": 190}})
+    await backend.sent(tenant_id)
+
+    async def paused() -> bool:
+        tenant = await backend.call("GET", f"/tenants/{tenant_id}")
+        return bool(tenant.body["status"] == "paused")
+
+    await eventually(paused)
+    assert len(posts(simulator)) == 1

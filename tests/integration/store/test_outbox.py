@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from manyline.messages.models import Message
+from manyline.messages.models import Message, Pending
 from manyline.messages.states import MessageStatus
 from manyline.sending.models import Claim, Failed, InDoubt, Parked, Requeued, Sent, Settlement
 
@@ -22,8 +22,10 @@ class Scene:
         self.messages, self.insert = messages, insert
 
     async def claims(self, *ids: ObjectId, owner: str = "w/1") -> list[Claim]:
-        """Claims asked for, as a worker does."""
+        """Claims asked for as a worker does, when the messages are due."""
         pending = await self.outbox.find_queued(ids)
+        waits = [p.due_at - self.clock.now() for p in pending if not p.behind]
+        self.clock.advance(seconds=max([wait.total_seconds() for wait in waits], default=0.0))
         now = self.clock.now()
         asked = [
             Claim(message=p, owner=owner, claimed_at=now, expires_at=now + LEASE) for p in pending
@@ -346,3 +348,79 @@ async def test_parked_behind_and_brought_back(scene: Scene) -> None:
     await scene.outbox.unpark([following.message_id], now=now)
     [back] = await scene.outbox.due(TENANT, now=now, limit=10)
     assert (back.id, back.behind) == (second.id, False)
+
+
+def _as_read(scene: Scene, pending: Pending, owner: str = "w/late") -> Claim:
+    now = scene.clock.now()
+    return Claim(message=pending, owner=owner, claimed_at=now, expires_at=now + LEASE)
+
+
+@pytest.mark.parametrize("wait", ["requeued", "parked"])
+async def test_what_was_told_to_wait_since_it_was_read_is_not_claimed(
+    scene: Scene, wait: str
+) -> None:
+    """A worker that was held up between its query and its claim, or lingered for slots."""
+    message = await scene.insert(TENANT)
+    [read_before] = await scene.outbox.find_queued([message.id])
+    [claim] = await scene.claims(message.id)
+    if wait == "requeued":
+        await scene.settle(scene.requeued(claim, counts=True))
+    else:
+        await scene.settle(_parked(scene, claim))
+    late = _as_read(scene, read_before)
+    assert await scene.outbox.claim([late], now=scene.clock.now()) == []
+    stored = await scene.stored(claim)
+    assert (stored.status, stored.attempts) == ("queued", int(wait == "requeued"))
+
+
+async def test_one_behind_that_became_the_head_is_claimed_before_its_time(scene: Scene) -> None:
+    message = await scene.insert(TENANT)
+    [pending] = await scene.outbox.find_queued([message.id])
+    await scene.outbox.park_behind([pending], until=FAR)
+    assert len(await scene.claims(message.id)) == 1
+
+
+async def test_a_late_answer_leaves_nothing_of_a_long_wait(scene: Scene) -> None:
+    """Or the relay would look after it, and wake its number, in every round for ever."""
+    claim = await scene.claimed()
+    await scene.settle(scene.in_doubt(claim))
+    scene.clock.advance(minutes=5)
+    await scene.resend()
+    [again] = await scene.claims(claim.message.id, owner="w/2")
+    await scene.settle(_parked(scene, again))
+    assert await scene.stuck.oldest_parked(before=FAR) != {}
+    await scene.settle(scene.sent(claim))
+    assert (await scene.stored(claim)).status == "sent"
+    assert await scene.stuck.oldest_parked(before=FAR) == {}
+
+
+async def test_long_waits_are_counted_by_round(scene: Scene) -> None:
+    claim = await scene.claimed()
+    await scene.settle(_parked(scene, claim))
+    scene.clock.advance(hours=25)
+    await scene.stuck.return_parked(TENANT, now=scene.clock.now())
+    [back] = await scene.claims(claim.message.id, owner="w/2")
+    assert back.message.long_waits == 1
+    await scene.settle(scene.in_doubt(back))
+    scene.clock.advance(minutes=5)
+    assert await scene.resend() == 1
+    [anew] = await scene.outbox.find_queued([claim.message.id])
+    assert anew.long_waits == 0
+
+
+def _parked(scene: Scene, claim: Claim) -> Parked:
+    now = scene.clock.now()
+    until = now + timedelta(hours=24)
+    return Parked(claim=claim, at=now, until=until, error={"code": 131049}, expires_at=FAR)
+
+
+async def test_a_doubt_whose_lease_runs_is_not_resent_however_short_the_wait(scene: Scene) -> None:
+    """IN_DOUBT_WAIT_SECONDS may be shorter than the lease."""
+    await scene.settle(scene.in_doubt(await scene.claimed()))
+    scene.clock.advance(seconds=10)
+    now = scene.clock.now()
+    at_once = {"doubted_before": now, "now": now, "expires_at": FAR}
+    assert await scene.stuck.resend(TENANT, **at_once) == 0
+    scene.clock.advance(seconds=21)
+    at_once["now"] = scene.clock.now()
+    assert await scene.stuck.resend(TENANT, **at_once) == 1

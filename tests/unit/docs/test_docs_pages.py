@@ -31,7 +31,8 @@ def test_check_changes_nothing_and_says_what_is_stale(
 
 def test_a_page_that_is_missing_or_old_is_outdated(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
-    shutil.copy(ROOT / "docs/delivery.md", tmp_path / "docs")
+    for partly_made in ("delivery.md", "webhooks.md"):
+        shutil.copy(ROOT / "docs" / partly_made, tmp_path / "docs")
     assert tmp_path / "docs/errors.md" in dict(outdated(tmp_path))
     (tmp_path / "docs/errors.md").write_text(errors_page(""))
     assert tmp_path / "docs/errors.md" not in dict(outdated(tmp_path))

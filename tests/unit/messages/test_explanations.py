@@ -56,3 +56,20 @@ def test_errors_of_our_own_stay_as_they_are() -> None:
     error = {"title": "expired before it could be sent", "details": "it waited too long"}
     assert explained(error, FAILED) == error
     assert explained(None, QUEUED) is None
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ({"title": "Invalid parameter"}, ErrorClass.CONTENT),
+        ({"title": "Invalid parameter", "subcode": 33}, ErrorClass.NUMBER),
+        ({"title": "Invalid appsecret_proof provided"}, ErrorClass.TOKEN),
+    ],
+)
+def test_what_code_100_meant_is_told_as_it_was_judged(
+    more: dict[str, Any], found: ErrorClass
+) -> None:
+    shown = explained({"code": 100, "httpStatus": 400, **more}, QUEUED)
+    assert shown is not None
+    assert shown["class"] == found.value
+    assert shown["platformDoes"] == PLATFORM_DOES[found]

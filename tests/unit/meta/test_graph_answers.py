@@ -82,7 +82,8 @@ def test_a_5xx_that_is_not_graphs_is_not_known(body: bytes) -> None:
 )  # fmt: skip
 def test_what_was_turned_away_before_graph_was_not_sent(status: int, body: bytes) -> None:
     """Not an error with code 0: that is a real one of Graph's, about the token."""
-    assert read_answer(status, body) == NotSent(f"HTTP {status} without a Graph error")
+    reason = f"HTTP {status} without a Graph error"
+    assert read_answer(status, body) == NotSent(reason, turned_away=True)
 
 
 def test_graph_says_what_passes_and_gives_a_subcode() -> None:
@@ -166,3 +167,16 @@ def test_a_token_that_graph_refuses_is_refused() -> None:
     assert refused.error.code == 190
     assert isinstance(read_number_answer(403, b"no", phone_number_id="111"), NotSent)
     assert isinstance(read_number_answer(502, b"no", phone_number_id="111"), Unknown)
+
+
+def test_a_token_that_graph_quotes_is_not_kept() -> None:
+    token = "EAAG" + "x" * 600
+    error = {"code": 190, "message": f"Malformed access token {token}", "error_data": {}}
+    error["error_data"] = {"details": f"{'why ' * 120}{token}"}
+    for answer in (
+        read_answer(400, encoded({"error": error}), token=token),
+        read_number_answer(400, encoded({"error": error}), phone_number_id="1", token=token),
+    ):
+        assert isinstance(answer, Refused)
+        assert answer.error.title == "Malformed access token (the token)"
+        assert "EAAG" not in repr(answer)

@@ -15,8 +15,8 @@ from manyline.meta.webhook.walking import walk
 from tests.fuzz.mutations import CASES
 
 MAX_BODY = 3 * 1024 * 1024  # The route takes no more.
-# The event loop stands still meanwhile. In loads of as long a plain JSON (some 50 ms: the worst takes 5, and
-# what grows with the square of the body takes hundreds).
+# The event loop stands still meanwhile. In loads of as long a plain JSON (some 50 ms): the worst
+# takes 5, and what grows with the square of the body takes hundreds.
 MOST_LOADS = 12
 PLAIN = b"[" + b",".join([b'{"a": "bcdefgh", "i": 12345}'] * 105_000) + b"]"
 

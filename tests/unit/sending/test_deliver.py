@@ -27,7 +27,7 @@ from manyline.sending.deliver import (
 )
 from manyline.sending.flight import FEWEST_PER_NUMBER, Flight
 from manyline.sending.launch import Launcher
-from manyline.sending.models import Claim
+from manyline.sending.models import Claim, Waiting
 from manyline.tenants.models import (
     Limits,
     Tenant,
@@ -76,6 +76,17 @@ class Outbox:
 
     async def park_behind(self, messages: Sequence[Pending], *, until: datetime) -> None:
         self.parked += [message.id for message in messages]
+
+    async def next_in_line(self, conversation_ids: Sequence[ObjectId]) -> list[Waiting]:
+        heads = set((await self.heads(conversation_ids)).values())
+        return [
+            Waiting(m.id, m.tenant_id, m.due_at, behind=m.id in self.parked)
+            for m in self.unsettled
+            if m.id in heads and m.id not in self.claimed
+        ]
+
+    async def unpark(self, message_ids: Sequence[ObjectId], *, now: datetime) -> None:
+        self.parked = [one for one in self.parked if one not in message_ids]
 
     async def put_off(self, until: Mapping[ObjectId, datetime]) -> None:
         self.put_off_until.update(until)
@@ -426,3 +437,22 @@ async def test_who_lingers_stops_when_the_tenant_is_paused(scene: Scene) -> None
     scene.directory.tenants[0] = replace(tenant, status=TenantStatus.PAUSED)
     await draining
     assert scene.calls.launched == ids(messages)[:4]
+
+
+async def test_a_follower_that_leads_by_the_time_it_is_put_behind_is_brought_back(
+    scene: Scene,
+) -> None:
+    """Whoever settled the message before it has woken it already, and does not come again."""
+    tenant = scene.tenant("111")
+    line = scene.messages(tenant, WINDOW, conversation_id=ObjectId())
+    park_behind = scene.outbox.park_behind
+
+    async def settled_meanwhile(messages: Sequence[Pending], *, until: datetime) -> None:
+        scene.outbox.unsettled.remove(line[0])
+        await park_behind(messages, until=until)
+
+    scene.outbox.park_behind = settled_meanwhile  # type: ignore[method-assign]
+    assert await scene.deliverer.drain("111") == 0.0
+    assert scene.calls.launched == [line[0].id]
+    assert line[1].id not in scene.outbox.parked
+    assert line[2].id in scene.outbox.parked

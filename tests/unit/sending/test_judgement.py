@@ -110,7 +110,7 @@ def test_a_long_wait_parks_and_lets_the_message_live_that_much_longer(
     assert row.delay is not None
     assert settlement.until == now + row.delay
     assert settlement.expires_at == max(now + RULES.expiry, now + row.delay + GRACE)
-    again = bench.judged(row, expires_at=settlement.expires_at)
+    again = bench.judged(row, expires_at=settlement.expires_at, long_waits=1)
     assert isinstance(again, Parked)
     assert again.expires_at == settlement.expires_at, "once, or it would live for ever"
 
@@ -126,3 +126,10 @@ def test_what_cannot_get_better_fails_at_once(bench: Bench, error_class: ErrorCl
 @pytest.mark.parametrize("error_class", ErrorClass)
 def test_every_class_has_a_settlement(bench: Bench, error_class: ErrorClass) -> None:
     assert bench.judged(row_of(BY_CLASS[error_class])) is not None
+
+
+def test_a_replayed_message_lives_as_much_longer_as_a_long_wait_asks(bench: Bench) -> None:
+    """Its expiry is set when it is replayed; parked past it, it would come back only to expire."""
+    settlement = bench.judged(row_of(131049), expires_at=bench.clock.now() + RULES.expiry)
+    assert isinstance(settlement, Parked)
+    assert settlement.expires_at == settlement.until + GRACE

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+import bson
 import pytest
 from bson import ObjectId
 
@@ -224,3 +225,9 @@ async def test_nothing_is_touched_of_a_tenant_that_sends_nothing(
 def test_a_filter_always_bounds_the_time_that_its_index_is_by() -> None:
     assert Troubles(FAILED).conditions() == {"status": "failed", "troubleAt": {"$gte": LONG_AGO}}
     assert Troubles(IN_DOUBT, code=0).conditions()["error.code"] == 0
+
+
+@pytest.mark.parametrize("far", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_no_time_is_too_far_for_the_driver(far: str) -> None:
+    moment = datetime.fromisoformat(far)
+    bson.encode(Troubles(FAILED, since=moment, until=moment).conditions())

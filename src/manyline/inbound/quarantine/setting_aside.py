@@ -16,6 +16,9 @@ from manyline.meta.webhook import (
 )
 from manyline.tenants.models import Tenant
 
+PARTLY_KEPT = frozenset({"messages", "history"})
+"""Of these an event's content is a part of the value, and the number it names is left out."""
+
 
 def unreadable(item: Unreadable, tenant: Tenant | None, found: Addressed) -> Quarantined:
     """An item that made no sense. Whose it is may be read later: then who signed counts."""
@@ -82,8 +85,11 @@ def _entry(event: AccountEvent) -> JsonObject:
     value: JsonObject = (
         {"history": [event.content]} if event.field == "history" else dict(event.content)
     )
-    if event.phone_number_id is not None:
-        value.setdefault("metadata", {"phone_number_id": event.phone_number_id})
+    if event.phone_number_id is not None and event.field in PARTLY_KEPT:
+        named = {"phone_number_id": event.phone_number_id}
+        if event.display_phone_number is not None:
+            named["display_phone_number"] = event.display_phone_number
+        value.setdefault("metadata", named)
     entry: JsonObject = {"id": event.waba_id, "changes": [{"field": event.field, "value": value}]}
     if event.at is not None:
         entry["time"] = int(event.at.timestamp())

@@ -15,6 +15,7 @@ Document = dict[str, Any]
 
 AT_ONCE = 100
 """Statuses in one update: each message searches the whole array for its place."""
+CALLED: Document = {"$in": ["$status", ["sending", "in_doubt"]]}
 EARLIER_MATTERS = frozenset({MessageStatus.SENT, MessageStatus.FAILED})
 
 Found = tuple[ObjectId, StatusChange]
@@ -106,7 +107,8 @@ def _conditions(status: MessageStatus) -> Document:
     speaks = {"$not": [{"$in": ["$_told.wamid", earlier]}]}
     conditions: list[Document] = [higher, speaks]
     if status is MessageStatus.FAILED:
-        own_wamid = {"$ifNull": ["$waMessageId", "$_told.wamid"]}
+        # Without a wamid it is the one of the call under way; one that is queued has no call.
+        own_wamid = {"$ifNull": ["$waMessageId", {"$cond": [CALLED, "$_told.wamid", None]}]}
         conditions.append({"$eq": [own_wamid, "$_told.wamid"]})
     return {"speaks": speaks, "counts": {"$and": conditions}}
 

@@ -1,4 +1,4 @@
-"""`python -m bench`: measure; `python -m bench profile`: where the time goes."""
+"""`python -m bench`: measure; `mixed`: messages and statuses; `profile`: where the time goes."""
 
 import argparse
 import asyncio
@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import load, profiling, report, rounds
+from bench import load, mixed, profiling, report, rounds
 from bench.programs import BenchError, find, find_profiler
 from bench.report import Figure
 from bench.rounds import CASES, Round
@@ -25,6 +25,8 @@ def main() -> int:
         if wanted.what == "profile":
             find_profiler()
             asyncio.run(_profile(wanted.seconds or (10 if wanted.quick else 20)))
+        elif wanted.what == "mixed":
+            asyncio.run(_mixed(wanted.seconds or (10 if wanted.quick else 30)))
         else:
             asyncio.run(
                 _measure(
@@ -40,7 +42,9 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("measure", "profile"), default="measure")
+    parser.add_argument(
+        "what", nargs="?", choices=("measure", "mixed", "profile"), default="measure"
+    )
     parser.add_argument("--quick", action="store_true", help="one short round of each case")
     parser.add_argument("--rounds", type=int, help="rounds of each case (3)")
     parser.add_argument("--seconds", type=float, help="of load in a round (20)")
@@ -67,6 +71,12 @@ async def _measure(count: int, seconds: float) -> None:
                 found += report.figures(case, these)
     print(f"\n{report.render(found)}\n")
     print(f"Everything measured: {report.write_json(found, done, OUT)}")
+
+
+async def _mixed(seconds: float) -> None:
+    with tempfile.TemporaryDirectory(prefix="manyline-bench-") as directory:
+        async with System(Path(directory)) as system:
+            print((await mixed.measure(system, seconds)).told())
 
 
 def _told(one: Round) -> str:

@@ -14,7 +14,7 @@ from bench.processes import Process, wait_until
 from bench.programs import find
 
 ANSWER = (
-    '{"messaging_product":"whatsapp","contacts":[{"input":"1","wa_id":"1"}],'
+    '{"messaging_product":"whatsapp","contacts":[{"input":"1"}],'
     '"messages":[{"id":"wamid.$request_id"}]}'
 )
 # One process without a master: all its CPU time is in one place.

@@ -51,11 +51,11 @@ def prepare(file: Path, *, tenants: int, seconds: float, app_secret: str) -> Non
     with file.open("w", encoding="ascii") as lines:
         for number in range(int(MOST_PER_SECOND * seconds)):
             customer = draw.randrange(CUSTOMERS)
-            body = _webhook(number, customer, phone_number_id(customer % tenants), now)
+            body = webhook(number, customer, phone_number_id(customer % tenants), now)
             lines.write(f"{sign(body.encode(), app_secret)} {body}\n")
 
 
-def _webhook(number: int, customer: int, phone_number_id: str, now: str) -> str:
+def webhook(number: int, customer: int, phone_number_id: str, now: str) -> str:
     """As Meta writes it: one entry, one change, one message, compact, ASCII."""
     who = str(919_000_000_000 + customer)
     metadata = {"display_phone_number": "15550001111", "phone_number_id": phone_number_id}

@@ -58,6 +58,11 @@ class System:
         return f"{self._url}/whatsapp/webhook"
 
     @property
+    def mongo_uri(self) -> str:
+        """The system's own mongod."""
+        return self._servers.mongo_uri
+
+    @property
     def pids(self) -> dict[str, int]:
         """Everything that works for a message, wrk apart."""
         servers = {role: self._servers.pid(role) for role in ("mongod", "valkey")}

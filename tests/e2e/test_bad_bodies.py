@@ -31,16 +31,21 @@ def answer_to(system: System, raw: bytes, *, hang_up: bool = False) -> bytes:
         client.sendall(raw)
         if hang_up:
             client.shutdown(socket.SHUT_WR)
-        answer = b""
-        try:
-            while b"\r\n\r\n" not in answer or not whole(answer):
-                more = client.recv(65536)
-                if not more:
-                    break
-                answer += more
-        except ConnectionError:
-            pass
-        return answer
+        return read_answer(client)
+
+
+def read_answer(client: socket.socket) -> bytes:
+    """Up to one whole answer, or to the end of the connection."""
+    answer = b""
+    try:
+        while b"\r\n\r\n" not in answer or not whole(answer):
+            more = client.recv(65536)
+            if not more:
+                break
+            answer += more
+    except ConnectionError:
+        pass
+    return answer
 
 
 def whole(answer: bytes) -> bool:
@@ -128,7 +133,7 @@ def test_twenty_megabytes_are_refused_and_not_kept(system: System, chunked: bool
             peak = max(peak, api.memory_info().rss)
         if chunked:
             client.sendall(chunk(b""))
-        answer = client.recv(65536)
+        answer = read_answer(client)
         peak = max(peak, api.memory_info().rss)
     assert status_of(answer) == 413
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "body_too_large"

@@ -279,6 +279,26 @@ async def test_a_late_word_about_the_send_before_a_replay_does_not_touch_the_rep
     assert (await backend.message(tenant_id, message_id))["status"] == "delivered"
 
 
+async def test_a_late_failed_of_a_doubtful_send_does_not_fail_its_replay(
+    backend: Any, webhook_of: Any, database: Any
+) -> None:
+    """Nobody knew its wamid, and the replay has made no call yet that could have failed."""
+    tenant_id = await backend.register()
+    message_id = await backend.sent(tenant_id)
+    await database.messages.update_one(
+        {"_id": ObjectId(message_id)},
+        {
+            "$set": {"status": "in_doubt", "statusRank": 2, "troubleAt": datetime.now(UTC)},
+            "$unset": {"dueAt": ""},
+        },
+    )
+    where = f"/tenants/{tenant_id}/messages/{message_id}"
+    assert (await backend.call("POST", where + "/replay")).status == 200
+    failed = status(message_id, "failed", errors=[{"code": 131026, "title": "undeliverable"}])
+    await backend.webhook(webhook_of(statuses=[failed]))
+    assert (await backend.message(tenant_id, message_id))["status"] == "queued"
+
+
 async def test_a_parked_failed_has_its_consequences_when_its_message_is_known(
     backend: Any, webhook_of: Any, database: Any, eventually: Any
 ) -> None:

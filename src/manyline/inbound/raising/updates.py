@@ -15,7 +15,13 @@ Document = dict[str, Any]
 
 AT_ONCE = 100
 """Statuses in one update: each message searches the whole array for its place."""
-CALLED: Document = {"$in": ["$status", ["sending", "in_doubt"]]}
+# Queued again after a doubt, a message has no wamid to tell by, and no call that could have failed.
+CALLED: Document = {
+    "$or": [
+        {"$ne": ["$status", MessageStatus.QUEUED.value]},
+        {"$eq": [{"$type": "$attemptsBefore"}, "missing"]},
+    ]
+}
 EARLIER_MATTERS = frozenset({MessageStatus.SENT, MessageStatus.FAILED})
 
 Found = tuple[ObjectId, StatusChange]
@@ -107,7 +113,6 @@ def _conditions(status: MessageStatus) -> Document:
     speaks = {"$not": [{"$in": ["$_told.wamid", earlier]}]}
     conditions: list[Document] = [higher, speaks]
     if status is MessageStatus.FAILED:
-        # Without a wamid it is the one of the call under way; one that is queued has no call.
         own_wamid = {"$ifNull": ["$waMessageId", {"$cond": [CALLED, "$_told.wamid", None]}]}
         conditions.append({"$eq": [own_wamid, "$_told.wamid"]})
     return {"speaks": speaks, "counts": {"$and": conditions}}

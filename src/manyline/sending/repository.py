@@ -140,7 +140,12 @@ class OutboxRepository:
         """
         # all tenants: `settled` names each message's own.
         sent = [settlement for settlement in settlements if isinstance(settlement, Sent)]
-        others = [UpdateOne(*settled(s)) for s in settlements if not isinstance(s, Sent)]
+        others = [
+            UpdateOne(*one)
+            for settlement in settlements
+            if not isinstance(settlement, Sent)
+            for one in settled(settlement)
+        ]
         with store_errors():
             if sent:
                 await self._settle_sent(sent)

@@ -25,6 +25,7 @@ MOST_HISTORY = 20
 # `parkedUntil` left, the relay would look after it for ever.
 WAITING = ("lease", "dueAt", "behind", "parkedUntil", "error", "troubleAt")
 
+UNDER_WAY: Document = {"$eq": ["$status", MessageStatus.SENDING.value]}
 SETTLED_BY_SENT: Document = {"status": {"$in": sources(Move.SETTLE_SENT)}}
 
 
@@ -40,23 +41,41 @@ class Event(StrEnum):
     MARKED_SENT = "marked_sent"
 
 
-def settled(settlement: Requeued | Parked | Failed | InDoubt) -> tuple[Document, Document]:
-    """The filter and the update; a settlement counts only for the claim it was made under."""
+def settled(settlement: Requeued | Parked | Failed | InDoubt) -> list[tuple[Document, Document]]:
+    """Filters and updates, one for each state that it may find; at most one of them applies.
+
+    A settlement counts only for the claim it was made under. Attempts are counted in the store:
+    the claim may have been made from an older reading of the message. A doubt has counted the call
+    that a late answer tells of.
+    """
     message = settlement.claim.message
     named: Document = {
         "_id": message.id,
         "tenantId": message.tenant_id,
         "lease.owner": settlement.claim.owner,
     }
+    move, update, counts = _move(settlement)
+    return [
+        (
+            named | {"status": source},
+            _counted(update, counts - (source == MessageStatus.IN_DOUBT)),
+        )
+        for source in sources(move)
+    ]
+
+
+def _move(settlement: Requeued | Parked | Failed | InDoubt) -> tuple[Move, Document, int]:
     if isinstance(settlement, Requeued):
-        move, update = Move.TRY_AGAIN, _requeued(settlement)
-    elif isinstance(settlement, Parked):
-        move, update = Move.TRY_AGAIN, _parked(settlement)
-    elif isinstance(settlement, Failed):
-        move, update = Move.FAIL, _failed(settlement)
-    else:
-        move, update = Move.DOUBT, _in_doubt(settlement)
-    return named | {"status": {"$in": sources(move)}}, update
+        return Move.TRY_AGAIN, _requeued(settlement), int(settlement.counts)
+    if isinstance(settlement, Parked):
+        return Move.TRY_AGAIN, _parked(settlement), 0
+    if isinstance(settlement, Failed):
+        return Move.FAIL, _failed(settlement), int(settlement.counts)
+    return Move.DOUBT, _in_doubt(settlement), 1
+
+
+def _counted(update: Document, attempts: int) -> Document:
+    return update | {"$inc": {**update.get("$inc", {}), "attempts": attempts}}
 
 
 def all_sent(sent: Sequence[Sent], *, with_wamid: bool = True) -> list[Document]:
@@ -70,8 +89,8 @@ def all_sent(sent: Sequence[Sent], *, with_wamid: bool = True) -> list[Document]
     fields: Document = {
         **_status(MessageStatus.SENT),
         "statusAt.sent": own([one.at for one in sent]),
-        # Not one more than there are: the doubt before a late answer has counted the call.
-        "attempts": {"$max": ["$attempts", own([one.claim.message.attempts + 1 for one in sent])]},
+        # The doubt before a late answer has counted the call.
+        "attempts": {"$add": ["$attempts", {"$cond": [UNDER_WAY, 1, 0]}]},
     }
     if with_wamid:
         fields["waMessageId"] = own([one.wamid for one in sent])
@@ -117,12 +136,8 @@ def marked_sent(*, at: datetime, by: str) -> tuple[Document, Document]:
 
 def _requeued(settlement: Requeued) -> Document:
     """From `in_doubt` too, by the claim's own holder: it knows that Graph did not take it."""
-    message, error = settlement.claim.message, settlement.error
-    fields: Document = {
-        **_status(MessageStatus.QUEUED),
-        "dueAt": settlement.due_at,
-        "attempts": message.attempts + settlement.counts,
-    }
+    error = settlement.error
+    fields: Document = {**_status(MessageStatus.QUEUED), "dueAt": settlement.due_at}
     update: Document = {"$set": fields, "$unset": {"lease": "", "behind": "", "troubleAt": ""}}
     if error is not None:
         fields["error"] = error
@@ -136,7 +151,6 @@ def _parked(settlement: Parked) -> Document:
     """Without `dueAt` it is in no line, so nobody waits behind it."""
     fields: Document = {
         **_status(MessageStatus.QUEUED),
-        "attempts": settlement.claim.message.attempts,
         "parkedUntil": settlement.until,
         "expiresAt": settlement.expires_at,
         "error": settlement.error,
@@ -153,7 +167,6 @@ def _parked(settlement: Parked) -> Document:
 
 def _failed(settlement: Failed) -> Document:
     fields = _entered(MessageStatus.FAILED, settlement.at) | {
-        "attempts": settlement.claim.message.attempts + settlement.counts,
         "error": settlement.error,
         "troubleAt": settlement.at,
     }
@@ -165,7 +178,6 @@ def _in_doubt(settlement: InDoubt) -> Document:
     """The lease stays in the document: its holder may still come back with an answer."""
     error = {"title": settlement.reason}
     fields = _entered(MessageStatus.IN_DOUBT, settlement.at) | {
-        "attempts": settlement.claim.message.attempts + 1,
         "error": error,
         "troubleAt": settlement.at,
     }

@@ -159,6 +159,23 @@ async def test_from_doubt_graphs_late_answer_still_counts_and_counts_once(
     assert (message.status, message.attempts) == (status, attempts)
 
 
+@pytest.mark.parametrize("kind", ["sent", "requeued", "failed", "in_doubt"])
+async def test_attempts_are_counted_in_the_store_whatever_the_claim_was_read_from(
+    scene: Scene, kind: str
+) -> None:
+    """A drain lingers with what it has read; meanwhile the message was tried elsewhere."""
+    message = await scene.insert(TENANT)
+    [read_before] = await scene.outbox.find_queued([message.id])
+    [first] = await scene.claims(message.id)
+    await scene.settle(scene.requeued(first, counts=True))
+    scene.clock.advance(seconds=10)
+    now = scene.clock.now()
+    stale = Claim(message=read_before, owner="w/2", claimed_at=now, expires_at=now + LEASE)
+    [claim] = await scene.outbox.claim([stale], now=now)
+    await scene.settle(getattr(scene, kind)(claim))
+    assert (await scene.stored(claim)).attempts == (1 if kind == "requeued" else 2)
+
+
 async def test_a_late_answer_makes_a_resend_needless(scene: Scene) -> None:
     """Whoever brings it: Graph took the message, and its second POST must not leave."""
     claim = await scene.claimed()

@@ -317,7 +317,10 @@ async def open_backend(make_settings: Callable[..., Settings]) -> AsyncIterator[
         async def open_one(**changes: Any) -> Backend:
             settings = make_settings(**changes)
             url = await stack.enter_async_context(running_api(settings))
-            session = await stack.enter_async_context(aiohttp.ClientSession())
+            # Idle connections are dropped before the server drops them: a request in that instant
+            # would be lost.
+            connector = aiohttp.TCPConnector(keepalive_timeout=2.0)
+            session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
             backend = Backend(settings, url, session)
             stack.push_async_callback(backend.close)
             return backend

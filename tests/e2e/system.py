@@ -51,11 +51,15 @@ def request(url: str, *, method: str | None = None, body: object = None, **heade
             return Answer(error.code, dict(error.headers), error.read())
 
 
-def wait_until(check: Callable[[], Any], *, seconds: float = 20.0, what: str = "") -> Any:
+def wait_until(
+    check: Callable[[], Any], *, seconds: float = 20.0, what: str | Callable[[], str] = ""
+) -> Any:
     """Call `check` until it is true and return what it returned; fail at the deadline."""
     deadline = time.monotonic() + seconds
     while not (found := check()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what or check}"
+        if time.monotonic() > deadline:
+            told = what() if callable(what) else what
+            raise AssertionError(f"not within {seconds} s: {told or check}")
         time.sleep(0.02)
     return found
 
@@ -104,7 +108,7 @@ class System:
             assert self.process.poll() is None, self.printed
             return "Manyline is ready on " in self.printed
 
-        wait_until(said_so, seconds=READY_SECONDS, what="the ready line")
+        wait_until(said_so, seconds=READY_SECONDS, what=lambda: f"ready; so far:\n{self.printed}")
         return self
 
     def wait_healthy(self) -> None:

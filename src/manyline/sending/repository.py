@@ -70,12 +70,15 @@ class OutboxRepository:
             return [pending(document) async for document in found.sort("dueAt", 1).limit(limit)]
 
     async def next_due(self, tenant_id: ObjectId, *, after: datetime) -> datetime | None:
-        """When a tenant's next queued message is due that is not due yet; None for none."""
+        """When a tenant's next queued message is due that is not due yet; None for none.
+
+        One that is parked behind another counts too: leaving those out would mean to read past
+        all of them, and it is only looked at a little early.
+        """
         query = {
             "tenantId": tenant_id,
             "dueAt": {"$gt": after},
             "status": MessageStatus.QUEUED.value,
-            "behind": {"$exists": False},
         }
         with store_errors():
             found = await self._messages.find_one(

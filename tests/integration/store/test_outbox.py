@@ -357,7 +357,7 @@ async def test_parked_behind_and_brought_back(scene: Scene) -> None:
     await scene.outbox.park_behind(follower, until=now + timedelta(minutes=1))
     due = await scene.outbox.due(TENANT, now=now, limit=10)
     assert [message.id for message in due] == [first.id]
-    assert await scene.outbox.next_due(TENANT, after=now) is None
+    assert await scene.outbox.next_due(TENANT, after=now) == now + timedelta(minutes=1)
     [claim] = await scene.claims(first.id)
     await scene.settle(scene.sent(claim))
     [following] = await scene.outbox.next_in_line([line])

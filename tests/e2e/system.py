@@ -18,7 +18,7 @@ import psutil
 
 from manyline.settings import Settings
 
-READY_SECONDS = 60.0
+READY_SECONDS = 75.0
 STOP_SECONDS = 15.0
 
 

@@ -28,6 +28,7 @@ from redis import Redis
 from graphsim.settings import Settings as SimulatorSettings
 from graphsim.simulator import Simulator
 from manyline.entry.api.app import build_app
+from manyline.entry.api.short_way import short_way
 from manyline.entry.worker import process
 from manyline.infra.embedded import EmbeddedServers
 from manyline.infra.mongo import Mongo, open_mongo
@@ -262,6 +263,7 @@ async def running_worker(settings: Settings) -> AsyncIterator[WorkerRuntime]:
         finally:
             await worker.shell.stop(within_seconds=1.0)
             await jobs
+            await worker.deliverer.stop()
             await worker.calls.stop(within_seconds=1.0)
             for task in loops._tasks:
                 if task.done() and not task.cancelled():
@@ -285,7 +287,7 @@ async def running_api(settings: Settings) -> AsyncIterator[str]:
         listener.listen(512)
         config = uvicorn.Config(
             build_app(runtime),
-            http="httptools",
+            http=short_way(runtime),
             ws="none",
             lifespan="off",
             log_config=None,

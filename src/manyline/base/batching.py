@@ -2,14 +2,15 @@
 
 Callers hand in items and wait for their own outcomes. Whatever waits is flushed the moment the
 previous flush ends; there is no timer, so an idle system answers at once and a busy one makes
-its batches as large as its store is slow.
+its batches as large as its store is slow. Several flushes may be under way beside one another,
+so that this process works on one while the store works on another.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from manyline.base.errors import ManylineError
 
@@ -33,7 +34,8 @@ class _Submission(Generic[Item, Outcome]):
 class GroupCommit(Generic[Item, Outcome]):
     """Runs `flush(items)`, which answers one outcome per item in the same order.
 
-    When `flush` raises, every submission of that flush gets the exception.
+    When `flush` raises, every submission of that flush gets the exception. At most `flushes` run
+    at once; another begins beside those under way only when `worth_another` items wait for it.
     """
 
     def __init__(
@@ -42,13 +44,17 @@ class GroupCommit(Generic[Item, Outcome]):
         *,
         flush_items: int = 500,
         waiting_items: int = 20_000,
+        flushes: int = 1,
+        worth_another: int = 1,
     ) -> None:
         self._flush = flush
         self._flush_items = flush_items
         self._waiting_items = waiting_items
         self._waiting: deque[_Submission[Item, Outcome]] = deque()
         self._count = 0
-        self._flusher: asyncio.Task[None] | None = None
+        self._flushes = flushes
+        self._worth_another = worth_another
+        self._flushers: set[asyncio.Task[None]] = set()
 
     @property
     def waiting(self) -> int:
@@ -67,21 +73,35 @@ class GroupCommit(Generic[Item, Outcome]):
         done: asyncio.Future[Sequence[Outcome]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Submission(items, done))
         self._count += len(items)
-        if self._flusher is None:
-            self._flusher = asyncio.create_task(self._flush_while_waiting())
+        if not self._flushers or (
+            len(self._flushers) < self._flushes and self._count >= self._worth_another
+        ):
+            flusher = asyncio.create_task(self._flush_while_waiting())
+            self._flushers.add(flusher)
+            flusher.add_done_callback(self._flushers.discard)
         return await done
 
     async def drained(self) -> None:
         """Wait until nothing waits and no flush runs."""
-        while self._flusher is not None:
-            await asyncio.wait([self._flusher])
+        while self._flushers:
+            await asyncio.wait(self._flushers)
+
+    async def stop(self) -> None:
+        """Cancel what is under way or waits; whoever waits for it gets the cancellation."""
+        while self._waiting:
+            self._waiting.popleft().done.cancel()
+        self._count = 0
+        for flusher in self._flushers:
+            flusher.cancel()
+        await self.drained()
 
     async def _flush_while_waiting(self) -> None:
         try:
             while self._waiting:
                 await self._flush_once(self._take())
         finally:
-            self._flusher = None
+            # In this very step: who hands something in after it must find that nobody flushes.
+            self._flushers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     def _take(self) -> list[_Submission[Item, Outcome]]:
         taken: list[_Submission[Item, Outcome]] = []

@@ -42,6 +42,11 @@ from manyline.messages.models import Inserted
 from manyline.messages.repository import MessageRepository
 from manyline.observability.metrics import InboundMetrics
 
+# While the store works on one flush, the next is made ready. Two processes may do so as well: what
+# makes a flush safe against its repetition makes it safe against its neighbour.
+FLUSHES = 2
+WORTH_ANOTHER = 16
+
 STORED = Committed(Became.STORED)
 DUPLICATE = Committed(Became.DUPLICATE)
 RAISED = Committed(Became.RAISED)
@@ -77,7 +82,9 @@ class InboundCommit:
         self._quarantine = quarantine
         self._clock = clock
         self._metrics = metrics
-        self._group = GroupCommit[RoutedItem, Committed](self._flush)
+        self._group = GroupCommit[RoutedItem, Committed](
+            self._flush, flushes=FLUSHES, worth_another=WORTH_ANOTHER
+        )
 
     async def store(self, items: Sequence[RoutedItem]) -> Sequence[Committed]:
         """Return once all items are durable; raises `OverloadedError`, `StoreUnavailableError`."""

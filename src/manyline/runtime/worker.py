@@ -48,6 +48,7 @@ class WorkerRuntime:
 
     foundation: Foundation
     shell: WorkerShell
+    deliverer: Deliverer
     calls: Calls
     relay: Relay
     statuses: StatusBoard
@@ -128,6 +129,7 @@ def _wire(
     return WorkerRuntime(
         foundation=foundation,
         shell=WorkerShell(redis=RedisServer.from_settings(settings), handlers=deliverer),
+        deliverer=deliverer,
         calls=calls,
         relay=relay,
         statuses=status_board(foundation, InboundMetrics(foundation.registry)),

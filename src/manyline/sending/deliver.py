@@ -1,7 +1,8 @@
 """The way out: find what is eligible, then launch it (see `launch`).
 
 A job ends when its messages are under way: each call settles by itself, so a slow one holds up
-nobody else.
+nobody else. `send` jobs that come while others are looked at wait for one another's company: one
+look at the store serves all of them.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from datetime import timedelta
 
 from bson import ObjectId
 
+from manyline.base.batching import GroupCommit
 from manyline.base.clock import Clock
 from manyline.base.ids import parse_object_id
 from manyline.limits.turns import Turns
@@ -22,6 +24,8 @@ from manyline.sending.wakes import Wakes
 from manyline.tenants.directory import TenantDirectory
 from manyline.tenants.models import Tenant, TenantNotFoundError, TenantStatus
 
+# Of so many at once: more would not cost less each, and they all wait for one another.
+MOST_SENT = 200
 # A number has slots for a quarter of a second's messages at once, so a drain launches that many.
 DRAIN_SECONDS = 0.25
 FEWEST_TAKEN = 8
@@ -66,10 +70,18 @@ class Deliverer:
         self._wakes = wakes
         self._clock = clock
         self._lingering = 0
+        self._sends = GroupCommit[str, None](self._send, flush_items=MOST_SENT)
 
     async def send(self, message_ids: list[str]) -> None:
         """Deliver these messages, as far as they are eligible; wake numbers that have more."""
         await self._launcher.any_room()
+        await self._sends.submit(message_ids)
+
+    async def stop(self) -> None:
+        """Look at nothing more; what is not claimed by now waits for another worker."""
+        await self._sends.stop()
+
+    async def _send(self, message_ids: Sequence[str]) -> list[None]:
         ids = [parsed for text in message_ids if (parsed := parse_object_id(text)) is not None]
         now = self._clock.now()
         queued = await self._outbox.find_queued(ids)
@@ -81,6 +93,7 @@ class Deliverer:
         )
         for number, seconds in done.left.items():
             self._wakes.wake_number(number, delay_seconds=seconds)
+        return [None] * len(message_ids)
 
     async def drain(self, phone_number_id: str) -> float | None:
         """Deliver a number's next due messages; answers when to come again, None for never."""

@@ -154,3 +154,50 @@ async def test_drained_waits_for_all_that_was_handed_in() -> None:
     await drained
     assert store.flushes == [[n] for n in range(5)]
     await asyncio.gather(*tasks)
+
+
+async def test_another_flush_begins_beside_the_first_when_it_is_worth_it() -> None:
+    store = Store()
+    store.open.clear()
+    group = GroupCommit(store.flush, flushes=2, worth_another=3)
+    tasks = [asyncio.create_task(group.submit([0]))]
+    await under_way(store)
+    tasks += [asyncio.create_task(group.submit([n])) for n in (1, 2)]
+    await asyncio.sleep(0)
+    assert (store.flushes, group.waiting) == ([[0]], 2)
+    tasks.append(asyncio.create_task(group.submit([3])))
+    await under_way(store, flushes=2)
+    tasks += [asyncio.create_task(group.submit([n])) for n in range(4, 9)]
+    await asyncio.sleep(0)
+    assert (store.flushes, group.waiting) == ([[0], [1, 2, 3]], 5)
+    store.open.set()
+    assert await asyncio.gather(*tasks) == [[2 * n] for n in range(9)]
+    assert store.flushes == [[0], [1, 2, 3], [4, 5, 6, 7, 8]]
+
+
+async def test_a_submission_in_the_step_in_which_a_flush_ends_is_flushed() -> None:
+    store = Store()
+    group = GroupCommit(store.flush)
+
+    async def caller() -> None:
+        for n in range(50):
+            assert await group.submit([n]) == [2 * n]
+
+    async with asyncio.timeout(2):
+        await asyncio.gather(*(caller() for _ in range(3)))
+    assert sum(map(len, store.flushes)) == 150
+
+
+async def test_stopped_leaves_nobody_waiting() -> None:
+    store = Store()
+    store.open.clear()
+    group = GroupCommit(store.flush, flush_items=1)
+    tasks = [asyncio.create_task(group.submit([n])) for n in range(3)]
+    await under_way(store)
+    async with asyncio.timeout(2):
+        await group.stop()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [asyncio.CancelledError] * 3
+    assert (store.flushes, group.waiting) == ([[0]], 0)
+    store.open.set()
+    assert await group.submit([4]) == [8]

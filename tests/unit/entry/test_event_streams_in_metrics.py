@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from starlette.types import Message, Receive, Scope, Send
 
 from manyline.entry.api.layers import EVENTS_PATH, RequestContext
+from manyline.entry.api.notes import RequestNotes
 from manyline.entry.api.routes.events import event_routes
 from manyline.observability.metrics import HttpMetrics
 
@@ -29,7 +30,7 @@ async def answered(route: str, status: int) -> CollectorRegistry:
 
     registry = CollectorRegistry()
     scope = {"type": "http", "method": "GET", "path": "/somewhere", "headers": []}
-    await RequestContext(app, metrics=HttpMetrics(registry))(scope, receive, send)
+    await RequestContext(app, notes=RequestNotes(HttpMetrics(registry)))(scope, receive, send)
     return registry
 
 

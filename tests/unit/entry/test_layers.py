@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from manyline.entry.api.layers import MAX_BODY_BYTES, BoundedBody, OperatorDoor, RequestContext
+from manyline.entry.api.notes import RequestNotes
 from manyline.observability.metrics import HttpMetrics
 
 
@@ -88,7 +89,7 @@ def lines() -> Iterator[list[dict[str, Any]]]:
 
 
 def with_context(app: ASGIApp) -> RequestContext:
-    return RequestContext(app, metrics=HttpMetrics(CollectorRegistry()))
+    return RequestContext(app, notes=RequestNotes(HttpMetrics(CollectorRegistry())))
 
 
 async def test_a_body_arrives_whole_however_it_was_cut() -> None:
@@ -190,7 +191,7 @@ async def test_paths_with_ids_are_not_logged_and_no_metric_is_made_of_them(
     lines: list[dict[str, Any]],
 ) -> None:
     registry = CollectorRegistry()
-    app = RequestContext(Route(), metrics=HttpMetrics(registry))
+    app = RequestContext(Route(), notes=RequestNotes(HttpMetrics(registry)))
     await call(app, "/tenants/6521a1b2c3d4e5f601234567/made-up")
     assert "6521a1b2c3d4e5f601234567" not in json.dumps(lines, default=repr)
     labels = {s.labels.get("route") for family in registry.collect() for s in family.samples}

@@ -6,6 +6,7 @@ from starlette.types import ASGIApp
 
 from manyline.entry.api import problems
 from manyline.entry.api.layers import BoundedBody, OperatorDoor, RequestContext
+from manyline.entry.api.notes import RequestNotes
 from manyline.entry.api.routes.accounts import account_routes
 from manyline.entry.api.routes.conversations import conversation_routes
 from manyline.entry.api.routes.customers import customer_routes
@@ -16,7 +17,7 @@ from manyline.entry.api.routes.ledger import ledger_routes
 from manyline.entry.api.routes.messages import message_routes
 from manyline.entry.api.routes.quarantine import quarantine_routes
 from manyline.entry.api.routes.tenants import tenant_routes
-from manyline.entry.api.routes.webhook import WebhookDoor
+from manyline.entry.api.routes.webhook import WebhookDoor, WebhookTaker
 from manyline.runtime.api import ApiRuntime
 
 DESCRIPTION = (
@@ -65,10 +66,10 @@ def build_app(runtime: ApiRuntime) -> ASGIApp:
     app.include_router(ledger_routes(runtime.replayer, foundation.directory))
     app.include_router(quarantine_routes(runtime.quarantine, runtime.quarantine_retry))
     webhook = WebhookDoor(
-        app, receiver=runtime.receiver, verify_token=_plain(settings.verify_token)
+        app, taker=WebhookTaker(runtime.receiver), verify_token=_plain(settings.verify_token)
     )
     door = OperatorDoor(BoundedBody(webhook), admin_api_key=_plain(settings.admin_api_key))
-    return RequestContext(door, metrics=runtime.http_metrics)
+    return RequestContext(door, notes=RequestNotes(runtime.http_metrics))
 
 
 def _plain(secret: SecretStr | None) -> str | None:

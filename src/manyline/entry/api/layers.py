@@ -7,15 +7,12 @@ import asyncio
 import hmac
 import time
 
-import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from manyline.base.ids import new_token
+from manyline.entry.api.notes import RequestNotes
 from manyline.entry.api.problems import internal_error, problem
 from manyline.entry.api.routes.webhook import WEBHOOK_PATH
-from manyline.observability.failures import describe_failure
-from manyline.observability.metrics import HttpMetrics
 
 MAX_BODY_BYTES = 3 * 1024 * 1024  # Meta's webhooks are at most 3 MB.
 # A longer body is read to its end, so that the client sees the answer and no broken connection;
@@ -25,50 +22,34 @@ BODY_SECONDS = 30.0
 EVENTS_PATH = "/tenants/{tenantId}/events"
 OPEN_PATHS = frozenset({"/health", "/health/ready", WEBHOOK_PATH})
 
-log = structlog.get_logger(__name__)
-
 
 class RequestContext:
     """Gives a request its id, counts and logs it, and turns what nobody expected into a 500."""
 
-    def __init__(self, app: ASGIApp, *, metrics: HttpMetrics) -> None:
+    def __init__(self, app: ASGIApp, *, notes: RequestNotes) -> None:
         self._app = app
-        self._metrics = metrics
+        self._notes = notes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = new_token("req")
-        scope["request_id"] = request_id
-        # Bound for this request alone: the server runs each in a task, which has its own context.
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        scope["request_id"] = request_id = self._notes.begin()
         started = time.perf_counter()
         answer = _Answer(send, request_id)
         try:
             await self._app(scope, receive, answer.send)
         except Exception as error:  # noqa: BLE001 - the outermost layer: nothing may pass it
-            log.error("request.broke", **describe_failure(error))  # noqa: TRY400
+            self._notes.broke(error)
             if answer.status is None:
                 await internal_error(request_id)(scope, receive, answer.send)
         finally:
-            self._note(scope, answer.status, time.perf_counter() - started)
-
-    def _note(self, scope: Scope, status: int | None, seconds: float) -> None:
-        path = _route_of(scope)
-        # A stream lasts as long as somebody listens; as a time to answer that would say nothing.
-        streamed = path == EVENTS_PATH and status == 200
-        self._metrics.count(path, status, None if streamed else seconds)
-        if path == WEBHOOK_PATH and status == 200:
-            return  # Thousands a second; the metrics tell of them.
-        log.info(
-            "request",
-            method=scope["method"],
-            route=path,
-            status=status,
-            ms=round(seconds * 1000, 1),
-        )
+            route = _route_of(scope)
+            # A stream lasts as long as somebody listens; as a time to answer that says nothing.
+            streamed = route == EVENTS_PATH and answer.status == 200
+            seconds = None if streamed else time.perf_counter() - started
+            self._notes.end(scope["method"], route, answer.status, seconds)
 
 
 def _route_of(scope: Scope) -> str:

@@ -38,6 +38,8 @@ class BoundedHeadersProtocol(HttpToolsProtocol):
         """Bytes came: count them for as long as they are headers."""
         super().data_received(data)
         if self._in_headers:
+            # Only headers that come in pieces need a deadline.
+            self._expect_headers()
             self._header_bytes += len(data)
             if self._header_bytes > MAX_HEADER_BYTES and not self.transport.is_closing():
                 self.transport.write(TOO_LARGE)
@@ -48,13 +50,16 @@ class BoundedHeadersProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._header_bytes = 0
         self._in_headers = True
-        self._expect_headers()
 
     def on_headers_complete(self) -> None:
         """The headers are there; what follows is bounded elsewhere."""
+        self.headers_came()
+        super().on_headers_complete()
+
+    def headers_came(self) -> None:
+        """No more headers are waited for."""
         self._in_headers = False
         self._stop_waiting()
-        super().on_headers_complete()
 
     def _expect_headers(self) -> None:
         if self._header_deadline is None:

@@ -17,7 +17,7 @@ from manyline.base.background import Background
 from manyline.base.errors import ManylineError
 from manyline.base.memory import settle_memory
 from manyline.entry.api.app import build_app
-from manyline.entry.api.protocol import BoundedHeadersProtocol
+from manyline.entry.api.short_way import short_way
 from manyline.observability.logs import configure_logs
 from manyline.runtime.api import open_api
 from manyline.settings import Settings
@@ -51,7 +51,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     async with open_api(settings, progress=_tell) as runtime:
         config = uvicorn.Config(
             build_app(runtime),
-            http=BoundedHeadersProtocol,
+            http=short_way(runtime),
             ws="none",
             lifespan="off",
             access_log=False,

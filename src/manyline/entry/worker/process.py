@@ -19,7 +19,7 @@ from manyline.settings import Settings
 STOP_JOBS_SECONDS = 3.0
 # Where api and worker share cores, a webhook's answer comes before a send: Meta repeats what is
 # answered late, while a message that waits a little only waits.
-NICENESS = 5
+NICENESS = 19
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +45,7 @@ async def _work(settings: Settings) -> None:
         settle_memory()
         log.info("worker.ready", owner=worker.foundation.owner)
         await _until_stopped(worker, loops, stopping)
+        await worker.deliverer.stop()
         await worker.calls.stop(within_seconds=STOP_CALLS_SECONDS)
         await _say_goodbye(worker)
         log.info("worker.stopped")

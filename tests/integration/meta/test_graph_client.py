@@ -124,7 +124,7 @@ async def test_another_proof_or_number_is_another_address(
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where fewer addresses are remembered than there are."""
-    monkeypatch.setattr(graph_module, "CACHED_URLS", 1)
+    monkeypatch.setattr(graph_module, "CACHED_HEADS", 1)
     renewed = credentials("EAAG-new", "app-secret")
     async with client_of(graph.url) as client:
         for number, shown in [("111", WITH_PROOF), ("111", renewed), ("222", WITH_PROOF)] * 2:

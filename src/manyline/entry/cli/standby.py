@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 
 LIBRARIES = (
-    *("aiohttp", "bullmq", "cryptography.hazmat.primitives.ciphers.aead", "fastapi", "msgspec"),
+    *("aiohappyeyeballs", "bullmq", "cryptography.hazmat.primitives.ciphers.aead", "fastapi", "msgspec"),
     *("phonenumbers", "prometheus_client", "pydantic_settings", "pymongo", "redis.asyncio"),
     *("structlog", "typer", "uvicorn", "uvicorn.protocols.http.httptools_impl", "uvloop"),
 )

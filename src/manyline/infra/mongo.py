@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bson.codec_options import CodecOptions
-from pymongo import AsyncMongoClient
+from pymongo import AsyncMongoClient, ReadPreference
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
@@ -83,6 +83,8 @@ def open_mongo(uri: str, *, app_name: str) -> Mongo:
     database = client.get_database(
         name,
         codec_options=CodecOptions(tz_aware=True, tzinfo=UTC),
+        # Whatever the URI says: who claims a message must see what was written before.
+        read_preference=ReadPreference.PRIMARY,
         write_concern=WriteConcern("majority", wtimeout=MAJORITY_TIMEOUT_MS),
     )
     return Mongo(client=client, database=database)

@@ -1,17 +1,21 @@
 """Repositories on a database of their own, with a clock that stands still."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from bson import ObjectId
+from redis import Redis
 
+from manyline.infra.embedded import EmbeddedServers
 from manyline.messages.documents import outbound_document
 from manyline.messages.models import NewOutbound
 from manyline.messages.repository import MessageRepository
 from manyline.meta.payloads import text_content
 from manyline.sending.repository import OutboxRepository
 from manyline.sending.stuck import StuckRepository
+from tests.integration.store.profiled import Run, one_run
 
 Insert = Callable[..., Awaitable[NewOutbound]]
 
@@ -61,3 +65,11 @@ def insert(messages: MessageRepository, clock: Any) -> Insert:
         return message
 
     return one
+
+
+@pytest.fixture(scope="session")
+def run(servers: EmbeddedServers, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Everything that the product asks of MongoDB; made once, since it takes its time."""
+    with Redis(servers.redis_host, servers.redis_port) as redis:
+        redis.flushall()
+    return asyncio.run(one_run(servers, tmp_path_factory.mktemp("run")))

@@ -192,8 +192,11 @@ class ConversationRepository:
 
 
 def _later(one: Turn, other: Turn) -> Turn:
-    """The one said last, with the time at which the last of both came in."""
-    later = other if one.at <= other.at else one
+    """The one said last, with the time at which the last of both came in.
+
+    Meta tells whole seconds: of two in one, that which `$max` takes when each comes by itself.
+    """
+    later = max(one, other, key=lambda turn: (turn.at, turn.preview[:PREVIEW_LENGTH]))
     return replace(later, received_at=max(_received(one), _received(other)))
 
 

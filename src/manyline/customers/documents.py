@@ -17,7 +17,7 @@ from manyline.customers.persons import Known, Person
 Document = dict[str, Any]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-KNOWN_FIELDS = dict.fromkeys(("tenantId", "identities", "left", "waId"), True)
+KNOWN_FIELDS = dict.fromkeys(("tenantId", "identities", "left", "waId", "lastSeenAt"), True)
 
 
 def new_customer(person: Person, now: datetime) -> Document:
@@ -76,6 +76,7 @@ def known_from(document: Mapping[str, Any]) -> Known:
         identities=frozenset(document["identities"]),
         left=tuple(Left(one["identity"], one["at"]) for one in document.get("left", ())),
         wa_id=document.get("waId"),
+        last_seen_at=document.get("lastSeenAt"),
     )
 
 

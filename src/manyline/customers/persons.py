@@ -33,6 +33,11 @@ class Person:
         """The earliest of what they wrote here; None where nobody did."""
         return min((s.seen_at for s in self.sightings if s.seen_at is not None), default=None)
 
+    @property
+    def last_wrote_at(self) -> datetime | None:
+        """The latest of what they wrote here; None where nobody did."""
+        return max((s.seen_at for s in self.sightings if s.seen_at is not None), default=None)
+
     def goes_by(self, kind: str) -> str | None:
         """The number (`tel`) or user id (`bsuid`) that they wrote under last, or are called by."""
         start = kind + ":"
@@ -61,6 +66,7 @@ class Known:
     identities: frozenset[str]
     left: tuple[Left, ...] = ()
     wa_id: str | None = None
+    last_seen_at: datetime | None = None
 
 
 def persons(sightings: Iterable[Sighting]) -> list[Person]:
@@ -72,11 +78,16 @@ def persons(sightings: Iterable[Sighting]) -> list[Person]:
         for other in sighting.also:
             named.update(all_forms(other))
         person = Person(tenant_id, named, [sighting])
-        for met in _met(by_key, person):
-            person.identities |= met.identities
-            person.sightings += met.sightings
-        for identity in person.identities:
-            by_key[tenant_id, identity] = person
+        same = [*_met(by_key, person), person]
+        # Into the one that is known by most: thousands of one person take no longer than of many.
+        one = max(same, key=lambda each: len(each.identities))
+        for other_one in same:
+            if other_one is not one:
+                one.identities |= other_one.identities
+                one.sightings += other_one.sightings
+                by_key.update(dict.fromkeys(other_one.keys, one))
+        if one is person:
+            by_key.update(dict.fromkeys(person.keys, person))
     return list({id(person): person for person in by_key.values()}.values())
 
 
@@ -118,10 +129,15 @@ def lacks(person: Person, known: Known) -> bool:
 
 
 def heard_as(person: Person, known: Known) -> str | None:
-    """The customer's number, in the form in which Meta itself writes it, once it is known."""
+    """The customer's number, in the form in which Meta itself writes it, once it is known.
+
+    A message from before the last one says nothing: Meta may have changed the form since.
+    """
     said = person.goes_by("tel")
     if known.wa_id is None:
         return said
-    wrote = person.first_wrote_at is not None
     same = said is not None and f"tel:{said}" in all_forms(f"tel:{known.wa_id}")
-    return said if wrote and same else known.wa_id
+    wrote_at = person.last_wrote_at
+    if not same or wrote_at is None:
+        return known.wa_id
+    return said if known.last_seen_at is None or wrote_at >= known.last_seen_at else known.wa_id

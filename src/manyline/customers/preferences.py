@@ -9,8 +9,8 @@ from datetime import datetime
 
 from bson import ObjectId
 
-from manyline.customers.repository import COLLECTION
-from manyline.infra.mongo import Collection, Database, Document, store_errors
+from manyline.customers.repository import CustomerRepository
+from manyline.infra.mongo import Database, Document
 from manyline.meta.webhook import PreferenceChange
 
 MARKETING = "marketing_messages"
@@ -21,7 +21,7 @@ class PreferenceRepository:
     """Notes preferences on `customers`."""
 
     def __init__(self, database: Database) -> None:
-        self._customers: Collection = database[COLLECTION]
+        self._customers = CustomerRepository(database)
 
     async def note(
         self, told: Sequence[tuple[ObjectId, ObjectId, PreferenceChange, datetime]]
@@ -30,11 +30,11 @@ class PreferenceRepository:
 
         Raises `StoreUnavailableError`.
         """
-        for tenant_id, customer_id, given, at in told:
-            if given.category == MARKETING:
-                query, update = _noted(tenant_id, customer_id, stopped=given.stopped, at=at)
-                with store_errors():
-                    await self._customers.update_one(query, update)
+        await self._customers.change(
+            _noted(tenant_id, customer_id, stopped=given.stopped, at=at)
+            for tenant_id, customer_id, given, at in told
+            if given.category == MARKETING
+        )
 
 
 def _noted(

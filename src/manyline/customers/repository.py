@@ -158,11 +158,25 @@ class CustomerRepository:
             customer_id = document["mergedInto"]
 
     async def opt_out(self, tenant_id: ObjectId, customer_id: ObjectId, *, at: datetime) -> None:
-        """Note that a customer wants no marketing messages; the first time counts."""
+        """Note that a customer wants no marketing messages; the first time counts.
+
+        Not if they have asked for them again since (see `customers.preferences`): of what Graph
+        refused before that Meta may tell later, and again.
+        """
         now_is = await self.followed(tenant_id, customer_id)
-        query = {"_id": now_is, "tenantId": tenant_id, "optedOutAt": {"$exists": False}}
+        asked_again = {"marketing.stopped": False, "marketing.at": {"$gte": at}}
+        query: Document = {"_id": now_is, "tenantId": tenant_id, "$nor": [asked_again]}
+        query["optedOutAt"] = {"$exists": False}
         with store_errors():
             await self._customers.update_one(query, {"$set": {"optedOutAt": at}})
+
+    async def change(self, changes: Iterable[tuple[Document, list[Document]]]) -> None:
+        """Make updates that may be made in any order, each for whom its query names; one write."""
+        # all tenants: each query names its own.
+        updates = [UpdateOne(query, update) for query, update in changes]
+        if updates:
+            with store_errors():
+                await self._customers.bulk_write(updates, ordered=False)
 
     async def list_page(
         self, tenant_id: ObjectId, *, limit: int, cursor: str | None

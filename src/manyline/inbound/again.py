@@ -102,7 +102,10 @@ def _is_past(item: Told) -> bool:
 def _taken_over(document: Document, item: Told, *, now: datetime) -> tuple[Document, Document]:
     query = {"_id": document["_id"], "tenantId": document["tenantId"], "source": HISTORY}
     if not _is_past(item):
-        return query, _live_fields(item, now=now)
+        update = _live_fields(item, now=now)
+        if (document["direction"] == Direction.OUT) != _goes_out(item):
+            _turn(update, _who_said(item, now=now))
+        return query | {"direction": document["direction"]}, update
     message = item.message
     told = {"type": message.type, "body": message.body, "content": item.content}
     return query | {"type": PLACEHOLDER}, {"$set": told}
@@ -117,10 +120,30 @@ def _turned(
         "source": HISTORY,
         "direction": document["direction"],
     }
-    fields = elsewhere_fields(elsewhere(item, ObjectId(), now=now))
+    update: Document = {}
+    _turn(update, _who_said(item, now=now))
+    return query, update
+
+
+def _turn(update: Document, fields: Document) -> None:
+    """Let the update say that it was the other side who wrote it."""
     told = {name: fields[name] for name in WHO_SAID_IT if name in fields}
-    gone = {name: "" for name in WHO_SAID_IT if name not in fields}
-    return query, {"$set": told, "$unset": gone}
+    update.pop("$min", None)  # All of `statusAt` is written.
+    update["$set"] = update.get("$set", {}) | told
+    update["$unset"] = {name: "" for name in WHO_SAID_IT if name not in fields}
+
+
+def _goes_out(item: Told) -> bool:
+    return isinstance(item, RoutedElsewhere) and goes_out(item)
+
+
+def _who_said(item: Told, *, now: datetime) -> Document:
+    """What a document says of its author, and how far it had got."""
+    if isinstance(item, RoutedElsewhere):
+        return elsewhere_fields(elsewhere(item, ObjectId(), now=now))
+    fields: Document = {"direction": Direction.IN.value, "status": MessageStatus.RECEIVED.value}
+    fields["statusAt"] = {"received": now}
+    return fields | ({"from": item.message.sender} if item.message.sender is not None else {})
 
 
 def _live_fields(item: Told, *, now: datetime) -> Document:

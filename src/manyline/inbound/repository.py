@@ -39,7 +39,7 @@ class ParkedStatusRepository:
             await self._parked.create_indexes(PARKED_INDEXES)
 
     async def park(self, changes: Sequence[StatusChange], *, now: datetime) -> None:
-        """Keep these for later; the same one again changes nothing."""
+        """Keep these for later; the same one again adds the pricing that the first did not tell."""
         updates = [
             UpdateOne(
                 {
@@ -47,7 +47,7 @@ class ParkedStatusRepository:
                     "waMessageId": change.wamid,
                     "status": change.status.value,
                 },
-                {"$setOnInsert": _parked_fields(change, now), "$min": {"at": change.at}},
+                _parked_update(change, now),
                 upsert=True,
             )
             for change in changes
@@ -91,15 +91,21 @@ class ParkedStatusRepository:
             )
 
 
-def _parked_fields(change: StatusChange, now: datetime) -> Document:
+def _parked_update(change: StatusChange, now: datetime) -> Document:
+    """An upsert. Pricing is taken over as by the message itself (see `raising.updates`)."""
     fields: Document = {
         "messageId": change.message_id,
         "error": change.error,
-        "pricing": change.pricing,
         "tryAt": now,
         "expiresAt": now + PARKED_FOR,
     }
-    return {key: value for key, value in fields.items() if value is not None}
+    update: Document = {
+        "$setOnInsert": {key: value for key, value in fields.items() if value is not None},
+        "$min": {"at": change.at},
+    }
+    if change.pricing is not None:
+        update["$max"] = {"pricing": change.pricing}
+    return update
 
 
 def _from_parked(document: Document) -> StatusChange:

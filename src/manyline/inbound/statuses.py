@@ -1,5 +1,6 @@
 """Statuses: raise the message each speaks of; park those whose message is not known yet."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -14,6 +15,7 @@ from manyline.messages.states import MessageStatus
 from manyline.observability.metrics import InboundMetrics
 
 ROUND = 500
+FOLLOWED_AT_ONCE = 100
 
 
 class StatusBoard:
@@ -72,6 +74,8 @@ class StatusBoard:
         return len(found)
 
     async def _follow(self, changes: Sequence[StatusChange]) -> None:
-        for change in changes:
-            if change.status is MessageStatus.FAILED:
-                await self._aftermath.of(change)
+        """Some at once: each waits for the store, and everybody's webhooks wait for all."""
+        failed = [change for change in changes if change.status is MessageStatus.FAILED]
+        for start in range(0, len(failed), FOLLOWED_AT_ONCE):
+            part = failed[start : start + FOLLOWED_AT_ONCE]
+            await asyncio.gather(*(self._aftermath.of(change) for change in part))

@@ -25,9 +25,18 @@ class StandingRepository:
     async def note(
         self, tenant_id: ObjectId, facts: Mapping[str, tuple[datetime, str]], *, now: datetime
     ) -> bool:
-        """Take over what is newer than what is known; answers whether anything was."""
+        """Take over what is newer than what is known; answers whether anything was.
+
+        Of two at the same time the greater one holds, whichever comes first.
+        """
         # all tenants: a tenant's own id is what the query names.
-        newer = [{f"account.{name}.at": {"$not": {"$gte": at}}} for name, (at, _) in facts.items()]
+        newer: list[Document] = [
+            {f"account.{name}.at": {"$not": {"$gte": at}}} for name, (at, _) in facts.items()
+        ]
+        newer += [
+            {f"account.{name}.at": at, f"account.{name}.value": {"$lt": value}}
+            for name, (at, value) in facts.items()
+        ]
         told: Document = {
             f"account.{name}": {"at": at, "value": value} for name, (at, value) in facts.items()
         }

@@ -74,8 +74,8 @@ def told(nth: int, status: str, at: int, *, ours: bool = True, **more: Any) -> M
     return make
 
 
-def status_of(wamid: str, status: str, at: int) -> Make:
-    one = {"id": wamid, "status": status, "timestamp": str(LATER + at)}
+def status_of(wamid: str, status: str, at: int, **more: Any) -> Make:
+    one = {"id": wamid, "status": status, "timestamp": str(LATER + at), **more}
     return lambda side: side.change(statuses=[one])
 
 
@@ -113,8 +113,8 @@ def picture(wamid: str, at: int) -> Make:
     return lambda side: side.change("history", messages=[told | {"image": {"id": "4711"}}])
 
 
-def preference(at: int, value: str) -> Make:
-    one = {"wa_id": BRUNO, "category": "marketing_messages", "value": value}
+def preference(at: int, value: str, who: str = BRUNO) -> Make:
+    one = {"wa_id": who, "category": "marketing_messages", "value": value}
     one |= {"timestamp": str(THEN + at)}
     return lambda side: side.change("user_preferences", user_preferences=[one])
 
@@ -147,6 +147,8 @@ STREAM: list[Make] = [
     written("wamid.5", 12, None, from_user_id=USER),
     written("wamid.6", 40, ASHA, from_user_id=USER),
     written("wamid.odd", 33, odd="\ud800"),
+    written("wamid.9", 55),  # Within one second: Meta tells no less.
+    written("wamid.10", 55),
     about("wamid.r1", 21, "reaction", message_id="wamid.1", emoji="👍"),
     about("wamid.r2", 25, "reaction", message_id="wamid.1", emoji=""),
     about("wamid.e1", 22, "edit", original_message_id="wamid.2", message={"type": "text"}),
@@ -160,7 +162,10 @@ STREAM: list[Make] = [
     told(2, "failed", 2, **FAILED),
     told(2, "delivered", 6),
     status_of("wamid.echo.1", "read", 9),
+    status_of("wamid.echo.1", "sent", 7),
+    status_of("wamid.echo.1", "sent", 7, pricing=PRICING),
     status_of("wamid.echo.1", "delivered", 8),
+    status_of("wamid.echo.1", "delivered", 6),
     status_of("wamid.past.1", "read", 7),
     echo("wamid.echo.1", 50),
     echo("wamid.echo.2", 51),
@@ -172,9 +177,15 @@ STREAM: list[Make] = [
     written("wamid.7", 3),
     thread(placeholder("wamid.8", 4)),
     picture("wamid.8", 4),
+    picture("wamid.11", 6),
+    echo("wamid.11", 6),
+    thread(past("wamid.12", 7, "SENT")),
+    written("wamid.12", 7),
     preference(5, "stop"),
     preference(9, "resume"),
     preference(7, "stop"),
+    preference(9, "resume", ASHA),
+    preference(9, "stop", ASHA),
     synced(60, "Asha of the phone", "+91 91111 11111"),
     synced(61, "Somebody", "+14155550123"),
     disabled(1, "DISABLE"),
@@ -182,6 +193,7 @@ STREAM: list[Make] = [
     disabled(3, "DISABLE"),
     account(4, "business_capability_update", max_daily_conversations_per_business="TIER_1K"),
     account(8, "business_capability_update", max_daily_conversations_per_business="TIER_2K"),
+    account(8, "business_capability_update", max_daily_conversations_per_business="TIER_10K"),
     lambda side: side.change(messages=["no object"]),
 ]
 

@@ -6,10 +6,12 @@ Each case of testdata/meta is sent to a tenant of its own, so that none can lean
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bson import ObjectId
 
 NUMBER, WABA = "111111111111111", "102290129340398"
 SHEENA, USER = "+16505551234", "US.13491208655302741918"
@@ -444,6 +446,46 @@ async def test_an_account_that_recovers_goes_on_but_not_where_a_person_paused(
     await hear(disabled)  # Late and repeated: it says nothing new.
     assert await status(mine) == ("active", None)
     assert await status(theirs) == ("paused", "paused by the operator")
+
+
+async def test_news_whose_consequence_was_lost_is_followed_when_it_is_told_again(
+    backend: Any, deliver: Deliver, database: Any
+) -> None:
+    """As when the process died between the log and the tenant."""
+
+    async def status(tenant_id: str) -> Any:
+        return (await backend.call("GET", f"/tenants/{tenant_id}")).body["status"]
+
+    tenant = await deliver("account_disabled")
+    assert await status(tenant["id"]) == "paused"
+    lost = {"account": "", "pausedReason": "", "pausedCode": ""}
+    await database.tenants.update_one(
+        {"_id": ObjectId(tenant["id"])}, {"$set": {"status": "active"}, "$unset": lost}
+    )
+    assert (await backend.webhook(tenant["body"])).status == 200
+    found = await database.tenants.find_one({"_id": ObjectId(tenant["id"])})
+    assert found["status"] == "paused"
+    assert found["account"]["accountEvent"]["value"] == "DISABLED_UPDATE"
+
+
+async def test_a_live_telling_puts_the_time_of_a_past_one_right(
+    backend: Any, database: Any
+) -> None:
+    await backend.register(NUMBER)
+    told = {"id": "wamid.1", "to": "919111111111", "type": "text", "text": {"body": "hi"}}
+    thread = {"id": "919111111111", "messages": [told | {"history_context": {"from_me": True}}]}
+    past = {"history": [{"threads": [thread]}]}
+    live = {"message_echoes": [told | {"timestamp": "1795100000"}]}
+    for field, value in (("history", past), ("smb_message_echoes", live)):
+        change = {"field": field, "value": {"metadata": {"phone_number_id": NUMBER}, **value}}
+        webhook = {"entry": [{"changes": [change]}]}
+        assert (await backend.webhook(webhook)).status == 200
+    message = await database.messages.find_one()
+    assert (
+        message["sentAt"]
+        == message["statusAt"]["sent"]
+        == datetime(2026, 11, 19, 14, 53, 20, tzinfo=UTC)
+    )
 
 
 async def test_the_event_log_is_read_page_by_page_newest_first(

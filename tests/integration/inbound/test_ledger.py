@@ -402,3 +402,18 @@ async def test_large_webhooks_at_once_are_spread_over_documents(
     assert {one.status for one in answers} == {200}
     assert sorted(one.body for one in await kept(database, until=5)) == sorted(webhooks)
     assert (await replayed(backend))["became"] == {"duplicate": 5}
+
+
+async def test_what_has_no_time_of_its_own_is_as_old_as_its_webhook(
+    backend: Any, webhook_of: Any, database: Any
+) -> None:
+    await backend.register(A)
+    echo = {"id": "wamid.1", "to": "919111111111", "type": "text", "text": {"body": "hi"}}
+    webhook = webhook_of(A, message_echoes=[echo])
+    webhook["entry"][0]["changes"][0]["field"] = "smb_message_echoes"
+    assert (await backend.webhook(webhook)).status == 200
+    said_at = (await database.messages.find_one())["sentAt"]
+    await all_written(backend)
+    await database.messages.delete_many({})
+    assert (await replayed(backend))["became"] == {"stored": 1}
+    assert (await database.messages.find_one())["sentAt"] == said_at

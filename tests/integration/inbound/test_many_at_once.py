@@ -67,6 +67,20 @@ async def test_a_thousand_mixed_changes_commit_in_less_than_a_second(
     assert min(seconds) < 1.0, seconds
 
 
+async def test_a_thousand_preferences_hold_nobody_up(backend: Any, database: Any) -> None:
+    await backend.register()
+    told = {"category": "marketing_messages", "value": "stop", "timestamp": "1795100000"}
+    given = [{**told, "wa_id": f"9190000{n:05}"} for n in range(CHANGES)]
+    one = {**change(ONE, user_preferences=given), "field": "user_preferences"}
+    server = database.client.admin
+    before = (await server.command("serverStatus"))["metrics"]["commands"]["update"]["total"]
+    assert (await backend.webhook({"entry": [{"changes": [one]}]})).status == 200
+    after = (await server.command("serverStatus"))["metrics"]["commands"]["update"]["total"]
+    assert after - before < 50  # One command for each took 5 s.
+    query = {"optedOutAt": {"$exists": True}}
+    assert await database.customers.count_documents(query) == CHANGES
+
+
 async def test_one_customer_of_two_tenants_is_two_conversations(
     backend: Any, text_message: Any, database: Any
 ) -> None:

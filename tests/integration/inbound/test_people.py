@@ -162,6 +162,24 @@ async def test_a_conversations_times_only_move_forward(
     assert future["lastInboundAt"] <= datetime.now(UTC) + timedelta(seconds=1)
 
 
+async def test_metas_own_word_about_a_customer_opens_no_window(
+    backend: Any, webhook_of: Any, text_message: Any, database: Any
+) -> None:
+    await backend.register(settings={"autoReply": {"enabled": False}})
+    now = datetime.now(UTC).replace(microsecond=0)
+    wrote, told = now - timedelta(hours=30), now - timedelta(hours=1)
+    system = {"type": "customer_identity_changed", "body": "changed", "customer": "919111111111"}
+    news = {"from": "919111111111", "type": "system", "system": system, "timestamp": seconds(told)}
+    await backend.webhook(webhook_of(messages=[news | {"id": "wamid.news"}]))
+    conversation = await database.conversations.find_one()
+    assert "windowExpiresAt" not in conversation
+    await backend.webhook(webhook_of(messages=[text_message(timestamp=seconds(wrote))]))
+    await backend.webhook(webhook_of(messages=[news | {"id": "wamid.more.news"}]))
+    conversation = await database.conversations.find_one()
+    assert conversation["windowExpiresAt"] == wrote + timedelta(hours=24)
+    assert conversation["lastMessage"]["at"] == told
+
+
 async def test_a_person_who_never_wrote_has_no_window(backend: Any, database: Any) -> None:
     tenant_id = await backend.register()
     await backend.sent(tenant_id)
@@ -187,3 +205,25 @@ async def test_first_contact_from_both_sides_at_once(
         assert {answer.status for answer in answers} == {200}
     assert await database.customers.count_documents({}) == 15
     assert await database.conversations.count_documents({}) == 15
+
+
+async def test_what_comes_under_a_name_that_was_merged_elsewhere_is_moved_before_the_answer(
+    open_backend: Any, simulator: Any, webhook_of: Any, text_message: Any, database: Any
+) -> None:
+    """By another process; this one goes by what it remembers."""
+    given = {"app_secret": "a-secret", "graph_base_url": simulator.base_url}
+    one, other = await open_backend(**given), await open_backend(**given)
+    tenant_id = await one.register(settings={"autoReply": {"enabled": False}})
+
+    async def hear(backend: Any, text: str, **who: str) -> None:
+        message = {**text_message(text), "from": None, **who}
+        assert (await backend.webhook(webhook_of(messages=[message]))).status == 200
+
+    await hear(one, "by number", **{"from": "919111111111"})
+    await hear(one, "by user id", from_user_id="IN.1")
+    await hear(other, "by both", **{"from": "919111111111"}, from_user_id="IN.1")
+    await hear(one, "by user id again", from_user_id="IN.1")
+    messages = await one.messages(tenant_id)
+    assert len(messages) == 4
+    assert len({message["conversationId"] for message in messages}) == 1
+    assert await database.conversations.count_documents({}) == 1

@@ -170,3 +170,13 @@ async def test_it_has_its_own_time(open_backend: Any, webhook_of: Any, database:
     assert (item["expiresAt"] - item["createdAt"]).days == 3
     expiry = (await database.quarantine.index_information())["expiry"]
     assert (expiry["key"], expiry["expireAfterSeconds"]) == ([("expiresAt", 1)], 0)
+
+
+async def test_the_same_bad_item_of_two_tenants_is_two(backend: Any, webhook_of: Any) -> None:
+    tenants = [await backend.register(number) for number in (A, B)]
+    for number in (A, B, A):
+        assert (await backend.webhook(webhook_of(number, messages=["bad"]))).status == 200
+    assert sorted(one["tenantId"] for one in await listed(backend)) == sorted(tenants)
+    for tenant_id in tenants:
+        [item] = await listed(backend, tenantId=tenant_id)
+        assert item["tenantId"] == tenant_id

@@ -320,3 +320,88 @@ async def test_a_parked_failed_has_its_consequences_when_its_message_is_known(
         return await database.customers.count_documents({"optedOutAt": {"$exists": True}}) == 1
 
     await eventually(noted)
+
+
+async def test_who_asked_for_messages_again_stays_so_when_an_old_refusal_is_told_again(
+    backend: Any, webhook_of: Any, database: Any
+) -> None:
+    """Meta repeats itself, and so does a replay of the ledger."""
+    tenant_id = await backend.register()
+    message_id = await backend.sent(tenant_id, to="+919111111111")
+    at = int(datetime.now(UTC).timestamp())
+    errors = [{"code": 131050, "title": "opted out"}]
+    refused = webhook_of(statuses=[status(message_id, "failed", at, errors=errors)])
+    told = {"wa_id": "919111111111", "category": "marketing_messages", "value": "resume"}
+    again = webhook_of(user_preferences=[told | {"timestamp": str(at + 1)}])
+    again["entry"][0]["changes"][0]["field"] = "user_preferences"
+    for webhook, opted_out in ((refused, 1), (again, 0), (refused, 0)):
+        assert (await backend.webhook(webhook)).status == 200
+        query = {"optedOutAt": {"$exists": True}}
+        assert await database.customers.count_documents(query) == opted_out
+
+
+async def test_what_is_parked_gains_the_pricing_that_is_told_later(
+    backend: Any, webhook_of: Any, database: Any, eventually: Any
+) -> None:
+    tenant_id = await backend.register()
+    message_id = await backend.sent(tenant_id)
+    unknown = {"id": "wamid.not-yet", "status": "delivered", "timestamp": "1795176000"}
+    pricing = {"billable": True, "pricing_model": "PMP", "category": "utility"}
+    for more in ({}, {"pricing": pricing}, {}):
+        assert (await backend.webhook(webhook_of(statuses=[unknown | more]))).status == 200
+    await database.messages.update_one(
+        {"_id": ObjectId(message_id)},
+        {"$set": {"waMessageId": "wamid.not-yet", "status": "sent", "statusRank": 3}},
+    )
+    await database.parked_statuses.update_many({}, {"$set": {"tryAt": datetime.now(UTC)}})
+    await backend.start_worker()
+    message = await backend.until_status(tenant_id, message_id, "delivered")
+    assert message["pricing"] == pricing
+
+
+async def updates_of(database: Any) -> int:
+    """How many commands of the kind the server has run so far."""
+    status = await database.client.admin.command("serverStatus")
+    return int(status["metrics"]["commands"]["update"]["total"])
+
+
+async def test_one_status_told_in_a_thousand_ways_holds_nobody_up(
+    backend: Any, webhook_of: Any, database: Any
+) -> None:
+    tenant_id = await backend.register()
+    message_id = await backend.sent(tenant_id)
+    ways = [status(message_id, "sent", pricing={"type": f"{n}"}) for n in range(1_000)]
+    before = await updates_of(database)
+    assert (await backend.webhook(webhook_of(statuses=ways))).status == 200
+    assert await updates_of(database) - before < 50  # One command for each took 20 s.
+    assert (await backend.message(tenant_id, message_id))["status"] == "sent"
+    [parked] = [each async for each in database.parked_statuses.find()]
+    assert parked["pricing"] == {"type": "999"}
+
+
+async def test_no_status_is_from_before_its_message(
+    backend: Any, webhook_of: Any, database: Any
+) -> None:
+    """Meta tells whole seconds: what it sent at once seems to be sent before it was accepted."""
+    tenant_id = await backend.register()
+    message_id = await backend.sent(tenant_id)
+    created_at = (await database.messages.find_one())["createdAt"]
+    told_at = int(created_at.timestamp()) - 5
+    await backend.webhook(webhook_of(statuses=[status(message_id, "sent", told_at)]))
+    assert (await database.messages.find_one())["statusAt"]["sent"] == created_at
+
+
+async def test_a_late_failed_does_not_pause_a_tenant_that_was_changed_since(
+    backend: Any, webhook_of: Any
+) -> None:
+    """It tells of a token that may be another by now."""
+    tenant_id = await backend.register()
+    late, timely = [await backend.sent(tenant_id, to=f"+91901234567{n}") for n in range(2)]
+    now = int(datetime.now(UTC).timestamp())
+    for message_id, at, becomes in ((late, now - 60, "active"), (timely, now + 1, "paused")):
+        errors = [{"code": 190, "title": "token expired"}]
+        failed = status(message_id, "failed", at, errors=errors)
+        assert (await backend.webhook(webhook_of(statuses=[failed]))).status == 200
+        assert (await backend.message(tenant_id, message_id))["status"] == "failed"
+        shown = await backend.call("GET", f"/tenants/{tenant_id}")
+        assert shown.body["status"] == becomes

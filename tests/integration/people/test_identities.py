@@ -62,6 +62,19 @@ async def test_either_form_finds_the_customer(
     assert len(await customers(database)) == 1
 
 
+async def test_an_old_message_brings_no_old_form_of_a_number_back(
+    processes: Any, database: Any
+) -> None:
+    """As a replay of the ledger tells it, by a process that remembers nobody."""
+    first, second = processes(2)
+    old = first.clock.now() - timedelta(days=3)
+    await first.hear(BRAZIL_WITHOUT, at=old)
+    await first.hear(BRAZIL)
+    await second.hear(BRAZIL_WITHOUT, at=old)
+    [customer] = await customers(database)
+    assert customer["waId"] == BRAZIL.removeprefix("tel:")
+
+
 async def test_two_forms_that_were_two_customers_are_merged(process: Any, database: Any) -> None:
     """As a store of before the forms were known has them."""
     for identity in (BRAZIL, BRAZIL_WITHOUT):

@@ -231,9 +231,10 @@ async def test_wishes_and_names_follow(process: Any, database: Any, mongo: Any) 
     await process.merges.sweep()
     customer = await database.customers.find_one({"_id": customer["_id"]})
     assert "optedOutAt" not in customer
-    await process.repository.opt_out(process.tenant_id, younger, at=opted_out_at)
+    refused_again_at = process.clock.now()
+    await process.repository.opt_out(process.tenant_id, younger, at=refused_again_at)
     customer = await database.customers.find_one({"_id": customer["_id"]})
-    assert customer["optedOutAt"] == opted_out_at
+    assert customer["optedOutAt"] == refused_again_at
 
 
 class _Preference:

@@ -1,6 +1,7 @@
 """Who is one person: in any order the same."""
 
 import random
+import time
 from datetime import UTC, datetime, timedelta
 
 from bson import ObjectId
@@ -87,6 +88,24 @@ def test_a_chain_of_items_is_one_person() -> None:
     }
 
 
+def test_thousands_of_one_person_take_no_longer_than_of_many() -> None:
+    """A webhook holds so many; each was put together with all before it, for 5 s of CPU."""
+
+    def seconds(count: int) -> float:
+        told = [sighting("tel:+919111111111", f"bsuid:IN.{n}") for n in range(count)]
+        # Chains that meet at last, too.
+        told += [sighting(f"bsuid:BR.{n}", f"bsuid:BR.{n + 1}") for n in range(count)]
+        began = time.process_time()
+        found = persons(told)
+        taken = time.process_time() - began
+        assert sorted(len(one.identities) for one in found) == [count + 1, count + 1]
+        return taken
+
+    few = min(seconds(500) for _ in range(5))
+    # 16 times as many: 256 times the work, were each put together with all before it.
+    assert min(seconds(8_000) for _ in range(3)) < 80 * few
+
+
 def test_a_person_goes_by_what_they_wrote_under_last() -> None:
     sent = sighting("tel:+5511987654321", at=None)
     assert person(sent).goes_by("tel") == "+5511987654321"
@@ -105,6 +124,15 @@ def test_metas_own_form_of_a_number_is_shown_once_it_is_known() -> None:
     assert not lacks(person(sighting("tel:+551187654321", at=None)), as_sent)
     other_number = Known(ObjectId(), both, wa_id="+919111111111")
     assert heard_as(wrote, other_number) == "+919111111111"
+
+
+def test_an_old_message_that_is_told_again_brings_no_old_form_back() -> None:
+    both = frozenset(all_forms("tel:+525512345678"))
+    known = Known(ObjectId(), both, wa_id="+525512345678", last_seen_at=NOW)
+    for at, form in ((-1, "+525512345678"), (0, "+5215512345678"), (1, "+5215512345678")):
+        wrote = person(sighting("tel:+5215512345678", at=at))
+        assert heard_as(wrote, known) == form
+        assert lacks(wrote, known) == (at >= 0)
 
 
 def test_what_was_left_is_theirs_who_write_with_it_later() -> None:

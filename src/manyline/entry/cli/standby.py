@@ -11,8 +11,15 @@ import sys
 from contextlib import suppress
 
 LIBRARIES = (
-    *("aiohappyeyeballs", "bullmq", "cryptography.hazmat.primitives.ciphers.aead", "fastapi", "msgspec"),
-    *("phonenumbers", "prometheus_client", "pydantic_settings", "pymongo", "redis.asyncio"),
+    *("aiohappyeyeballs", "bullmq", "cryptography.hazmat.primitives.ciphers.aead", "fastapi"),
+    *(
+        "msgspec",
+        "phonenumbers",
+        "prometheus_client",
+        "pydantic_settings",
+        "pymongo",
+        "redis.asyncio",
+    ),
     *("structlog", "typer", "uvicorn", "uvicorn.protocols.http.httptools_impl", "uvloop"),
 )
 

@@ -29,6 +29,8 @@ class StatusRepository:
     async def raise_messages(self, changes: Sequence[StatusChange]) -> list[StatusChange]:
         """Raise each message to its status; answers the changes that found no message.
 
+        Of one status of one message that is told in many ways, some wait for the next time too.
+
         A change that names our own message id means that message and no other; else its wamid
         tells. Only a tenant's own outgoing messages are found.
         """
@@ -52,9 +54,10 @@ class StatusRepository:
                     unmatched.append(change)
                 else:
                     found.append((message_id, change))
-            for each in rounds(found):
+            now, later = rounds(found)
+            for each in now:
                 await asyncio.gather(*(self._raise(part) for part in parts(each)))
-        return unmatched
+        return unmatched + later
 
     async def _by_ids(self, changes: Sequence[StatusChange]) -> dict[ObjectId, ObjectId]:
         """Each message's tenant."""

@@ -15,6 +15,9 @@ Document = dict[str, Any]
 
 AT_ONCE = 100
 """Statuses in one update: each message searches the whole array for its place."""
+MOST_ROUNDS = 8
+"""Each is an update that everybody's webhooks wait for. Meta tells of a status in two ways at most:
+with its pricing and without."""
 # Queued again after a doubt, a message has no wamid to tell by, and no call that could have failed.
 CALLED: Document = {
     "$or": [
@@ -28,12 +31,14 @@ Found = tuple[ObjectId, StatusChange]
 """A message's id, and what is to become of it."""
 
 
-def rounds(found: Iterable[Found]) -> Iterator[list[Found]]:
+def rounds(found: Iterable[Found]) -> tuple[list[list[Found]], list[StatusChange]]:
     """In a round each message has each status once at the most; nearly always there is one round.
 
-    The same told twice is one: the earliest time of it.
+    The same told twice is one: the earliest time of it. Answers besides what `MOST_ROUNDS` have
+    no room for.
     """
     rounds: list[dict[tuple[ObjectId, MessageStatus], Found]] = []
+    left: list[StatusChange] = []
     for message_id, change in found:
         key = (message_id, change.status)
         for each in rounds:
@@ -45,9 +50,11 @@ def rounds(found: Iterable[Found]) -> Iterator[list[Found]]:
                     each[key] = (message_id, change)
                 break
         else:
-            rounds.append({key: (message_id, change)})
-    for each in rounds:
-        yield list(each.values())
+            if len(rounds) < MOST_ROUNDS:
+                rounds.append({key: (message_id, change)})
+            else:
+                left.append(change)
+    return [list(each.values()) for each in rounds], left
 
 
 def _same_but_for_its_time(one: StatusChange, other: StatusChange) -> bool:

@@ -11,6 +11,7 @@ MAX_ID_NUMBER = 10**30
 MAX_NAME_LENGTH = 256
 MAX_TEXT_LENGTH = 2000
 MAX_DISPLAYED_DIGITS = 15
+LAST_SECOND = 2**32 - 1  # Of a BSON timestamp, in 2106.
 
 
 def text(value: object) -> str | None:
@@ -48,13 +49,17 @@ def is_writable(value: str) -> bool:
 
 
 def moment(value: object) -> datetime | None:
-    """Unix seconds as a string (Meta's way) or a number; None for what is no plausible time."""
+    """Unix seconds as a string (Meta's way) or a number; None for what is no plausible time.
+
+    Days may be added to what it answers and taken from it: it is in the years 1970 to 2106.
+    """
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     try:
-        return datetime.fromtimestamp(int(value), UTC)
-    except (ValueError, OverflowError, OSError):
+        seconds = int(value)
+    except (ValueError, OverflowError):
         return None
+    return datetime.fromtimestamp(seconds, UTC) if 0 <= seconds <= LAST_SECOND else None
 
 
 def digits(value: object) -> str | None:

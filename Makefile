@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PYTHON
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help run test unit fuzz lint check bench requirements clean
+.PHONY: help run test unit fuzz faults lint check bench profile requirements clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -25,6 +25,10 @@ fuzz: ## spoiled webhooks for ten minutes (FUZZ_SECONDS=...): nothing raises, no
 	@tools/bootstrap dev
 	@$(BIN)/python -m tests.fuzz
 
+faults: ## every fault of docs/faults.md, played on real processes: what holds (ARGS=--short: four minutes)
+	@tools/bootstrap dev
+	@$(BIN)/python -m tests.faults $(ARGS)
+
 lint: ## style, format, types, import directions, and the rules of tools/lint
 	@tools/bootstrap dev
 	@$(BIN)/ruff check .
@@ -36,9 +40,13 @@ lint: ## style, format, types, import directions, and the rules of tools/lint
 
 check: lint test ## what must pass before a change is taken: lint and test
 
-bench: ## measure throughput; the report goes to bench/out/
+bench: ## measure beside the seeds' stack and the bare limit: 45 minutes (ARGS=--short: 3)
 	@tools/bootstrap dev
 	@$(BIN)/python -m bench $(ARGS)
+
+profile: ## where each microsecond of the way in and the way out goes: tables and flame graphs
+	@tools/bootstrap dev
+	@$(BIN)/python -m bench profile $(ARGS)
 
 # dev.txt is compiled against runtime.txt, so both hold the same pins.
 COMPILE = pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra embedded

@@ -6,6 +6,7 @@ import hmac
 import http.client
 import json
 from collections.abc import Iterable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -205,17 +206,15 @@ async def test_without_app_secret_a_tenant_with_its_own_still_asks_for_it(
 
 def posted(url: str, body: bytes, lines: Iterable[str]) -> tuple[int, bytes]:
     """A POST with these signature lines, each as a header of its own, as they are."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
-    connection.putrequest("POST", "/whatsapp/webhook", skip_accept_encoding=True)
-    connection.putheader("Content-Type", "application/json")
-    connection.putheader("Content-Length", str(len(body)))
-    for line in lines:
-        connection.putheader("X-Hub-Signature-256", line.encode("latin-1"))
-    connection.endheaders(body)
-    answer = connection.getresponse()
-    said = answer.status, answer.read()
-    connection.close()
-    return said
+    with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)) as connection:
+        connection.putrequest("POST", "/whatsapp/webhook", skip_accept_encoding=True)
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", str(len(body)))
+        for line in lines:
+            connection.putheader("X-Hub-Signature-256", line.encode("latin-1"))
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
 
 
 async def test_a_signature_must_be_one_and_whole(

@@ -1,75 +1,38 @@
-"""A Graph API that costs next to nothing: nginx answers every POST with a wamid of its own.
+"""The fake Graph as a process; its own count is the proof that each reply was POSTed once."""
 
-It judges nothing and sends no statuses, so what is measured is ours. Its own count of requests
-is the proof that each reply was POSTed once.
-"""
-
-import os
-import re
+import json
 import socket
+import sys
 import urllib.request
 from pathlib import Path
 
 from bench.processes import Process, wait_until
-from bench.programs import find
-
-ANSWER = (
-    '{"messaging_product":"whatsapp","contacts":[{"input":"1"}],'
-    '"messages":[{"id":"wamid.$request_id"}]}'
-)
-# One process without a master: all its CPU time is in one place.
-CONFIG = """
-daemon off;
-master_process off;
-pid nginx.pid;
-error_log stderr error;
-events {{ worker_connections 8192; }}
-http {{
-  access_log off;
-  keepalive_requests 100000000;
-  keepalive_timeout 300s;
-  client_body_temp_path body;
-  proxy_temp_path proxy;
-  fastcgi_temp_path fastcgi;
-  uwsgi_temp_path uwsgi;
-  scgi_temp_path scgi;
-  server {{
-    listen 127.0.0.1:{port} backlog=4096;
-    location / {{ default_type application/json; return 200 '{answer}'; }}
-    location = /_requests {{ stub_status; }}
-  }}
-}}
-"""
+from bench.programs import from_checkout
 
 
 class FakeGraph:
-    """nginx on a free port of loopback, with its files in `directory`."""
+    """`graph_server` on a free port of loopback, with its log in `directory`."""
 
     def __init__(self, directory: Path) -> None:
         self._port = free_port()
-        config = directory / "nginx.conf"
-        config.write_text(CONFIG.format(port=self._port, answer=ANSWER))
-        argv = [find("nginx"), "-p", str(directory), "-c", str(config)]
-        self.process = Process("nginx", argv, environment=os.environ, directory=directory)
-        wait_until(self._listens, what="nginx did not answer", seconds=10)
+        argv = [sys.executable, "-m", "bench.graph_server", str(self._port)]
+        self.process = Process("graph", argv, environment=from_checkout(), directory=directory)
+        wait_until(self._listens, what="the fake Graph did not answer", seconds=10)
 
     @property
     def url(self) -> str:
         """For `GRAPH_BASE_URL`."""
         return f"http://127.0.0.1:{self._port}"
 
-    def requests(self) -> int:
-        """Requests so far, this question included."""
-        with urllib.request.urlopen(f"{self.url}/_requests") as answer:
-            text = answer.read().decode()
-        counts = re.search(r"requests\n\s*\d+\s+\d+\s+(\d+)", text)
-        assert counts is not None
-        return int(counts[1])
+    def posts(self) -> int:
+        """POSTs so far."""
+        with urllib.request.urlopen(self.url) as answer:
+            return int(json.load(answer)["posts"])
 
     def _listens(self) -> bool:
         self.process.check()
         try:
-            self.requests()
+            self.posts()
         except OSError:
             return False
         return True

@@ -7,7 +7,7 @@ Concurrent webhooks hand in their items; one flush stores whatever waits:
 3. messages with the replies they cause, then their conversations
 4. what was there before: a message of the past that is told of again (see `again`)
 5. preferences, news of accounts, the quarantine
-6. statuses, since they may speak of messages of the same flush
+6. statuses: beside all that, unless they may speak of messages of the same flush
 
 Everything is safe to repeat and to come in any order, because Meta repeats it and promises none: a
 duplicate key is success, times only move forward, and a reply's key is made of the wamid it
@@ -45,7 +45,7 @@ from manyline.observability.metrics import InboundMetrics
 # While the store works on one flush, the next is made ready. Two processes may do so as well: what
 # makes a flush safe against its repetition makes it safe against its neighbour.
 FLUSHES = 2
-WORTH_ANOTHER = 16
+WORTH_ANOTHER = 64
 
 STORED = Committed(Became.STORED)
 DUPLICATE = Committed(Became.DUPLICATE)
@@ -99,8 +99,14 @@ class InboundCommit:
         now = self._clock.now()
         outcomes = [STORED] * len(items)
         gathered = gather(items)
-        if gathered.sightings:
-            await self._store_messages(gathered, items, outcomes, now=now)
+        told: list[tuple[int, StatusChange]] = []
+        if not gathered.elsewhere:
+            # Nothing in this flush is what they speak of, so neither waits for the other.
+            told, gathered.statuses = gathered.statuses, told
+        await asyncio.gather(
+            self._store_messages(gathered, items, outcomes, now=now),
+            self._apply_statuses(told, outcomes),
+        )
         if gathered.events:
             await self._store_events(gathered, outcomes, now=now)
         for place, _ in gathered.contacts:
@@ -119,6 +125,8 @@ class InboundCommit:
         now: datetime,
     ) -> None:
         """All that has to do with people: what they said, and what else is known of them."""
+        if not gathered.sightings:
+            return
         if gathered.moves:
             await self._customers.changed(gathered.moves)
         people = await self._customers.resolve(gathered.sightings)

@@ -1,0 +1,1 @@
+"""Growth: is a full database as fast as an empty one?"""

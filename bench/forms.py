@@ -61,7 +61,7 @@ SHORT = Form(
     twice=False,
     fill_messages=0,
     memory_messages=0,
-    # A few short rounds on a shared machine tell a ratio to a fifth, and nothing else.
+    # A few short rounds on a shared machine tell ratios roughly, and nothing else.
     judges_all=False,
-    asks=0.8,
+    asks=0.6,
 )

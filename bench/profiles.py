@@ -27,6 +27,9 @@ class Frame(NamedTuple):
 Stack = tuple[Frame, ...]
 """Outermost first."""
 
+# A thread of a pool that waits for work; py-spy takes it for one that runs.
+IDLE = Frame("python/concurrent/futures/thread.py", "_worker")
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -70,8 +73,9 @@ def read(role: str, file: Path, us_per_message: float) -> Profile:
     stacks: Counter[Stack] = Counter()
     for thread in told["profiles"]:
         for sample in thread["samples"]:
-            if sample:
-                stacks[tuple(frames[index] for index in sample)] += 1
+            stack = tuple(frames[index] for index in sample)
+            if stack and stack[-1] != IDLE:
+                stacks[stack] += 1
     return Profile(role, file, us_per_message, stacks)
 
 

@@ -1,4 +1,6 @@
-"""kill -9 under load, by role: nothing acknowledged is lost, nothing is POSTed twice.
+"""kill -9 of what `up` started, and of `up`: nothing acknowledged is lost, nothing POSTed twice.
+
+Processes that run without an `up`, and every place at which one can die, are in `tests/faults`.
 
 After each run everything is held against Meta's own journal, see `proof.oracle`.
 """
@@ -8,8 +10,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-
-import pytest
 
 from tests.e2e.conftest import StartUp
 from tests.e2e.proof.oracle import Evidence, assert_true, figures
@@ -61,32 +61,6 @@ async def test_a_killed_worker_leaves_in_doubt_only_what_was_under_way(start_up:
         evidence = await come_to_rest(stage, load, kill, may_doubt=True, statuses=False)
         doubted = {one.id for one in evidence.outgoing if one.status == "in_doubt"}
         assert kill.unanswered <= doubted
-
-
-async def test_a_killed_worker_with_statuses(start_up: StartUp) -> None:
-    """Meta's statuses settle the doubt: what is left of it never reached Meta."""
-    async with open_stage(start_up) as stage:
-        async with under_load(stage) as load:
-            kill = await killed(stage, "worker", at=0.4)
-        await come_to_rest(stage, load, kill, may_doubt=True)
-
-
-@pytest.mark.parametrize("role", ["api", "valkey"])
-async def test_a_killed_part_that_sends_nothing_leaves_no_doubt(
-    start_up: StartUp, role: str
-) -> None:
-    async with open_stage(start_up) as stage:
-        async with under_load(stage) as load:
-            kills = [await killed(stage, role, at=share) for share in (0.2, 0.6)]
-        await come_to_rest(stage, load, *kills)
-        assert load.refused or role != "api"
-
-
-async def test_a_killed_mongod_has_in_its_journal_what_was_acknowledged(start_up: StartUp) -> None:
-    async with open_stage(start_up) as stage:
-        async with under_load(stage) as load:
-            kill = await killed(stage, "mongod", at=0.4)
-        await come_to_rest(stage, load, kill, may_doubt=True)
 
 
 async def test_a_killed_up_is_taken_over_without_a_doubt(start_up: StartUp) -> None:

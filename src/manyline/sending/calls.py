@@ -32,13 +32,22 @@ from manyline.sending.breakers import Breakers
 from manyline.sending.consequences import Consequences
 from manyline.sending.flight import Flight
 from manyline.sending.judgement import LONGEST_APP_WAIT, CallRules, app_wait, judge, unreached
-from manyline.sending.models import Claim, Failed, InDoubt, Requeued, Sent, Settlement
+from manyline.sending.models import (
+    CLOCKS_DIFFER,
+    Claim,
+    Failed,
+    InDoubt,
+    Requeued,
+    Sent,
+    Settlement,
+)
 from manyline.sending.settle import Settler
 from manyline.sending.tokens import Tokens
 from manyline.tenants.models import Tenant
 from manyline.vault.keyring import VaultError
 
 VAULT_WAIT = timedelta(minutes=1)
+MILLISECOND = timedelta(milliseconds=1)
 
 log = structlog.get_logger(__name__)
 
@@ -79,10 +88,14 @@ class Calls:
         self._start(self._see_through(claim, tenant))
 
     def hand_back(self, claims: Sequence[Claim]) -> None:
-        """Queue claims again that never were POSTed, as soon as the store can be told."""
+        """Queue claims again that never were POSTed, as soon as the store can be told.
+
+        Due only when the claim itself, should it be executed late, would not find them due.
+        """
         now = self._clock.now()
         for claim in claims:
-            unsent = Requeued(claim=claim, at=now, due_at=now)
+            due_at = max(now, claim.claimed_at + CLOCKS_DIFFER + MILLISECOND)
+            unsent = Requeued(claim=claim, at=now, due_at=due_at, claim_under_way=True)
             self._start(self._settler.settle(unsent))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:

@@ -55,6 +55,8 @@ class Requeued:
     error: dict[str, Any] | None = None
     longer_next_time: Wait | None = None
     """Of this kind of wait the message has had one more; the next one is longer."""
+    claim_under_way: bool = False
+    """The store did not answer the claim, and may execute it after this."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from manyline.infra.mongo import Collection, Database, Document, store_errors
 from manyline.messages.models import Pending
 from manyline.messages.repository import COLLECTION
 from manyline.messages.states import RANK, MessageStatus
-from manyline.sending.models import CLOCKS_DIFFER, Claim, Sent, Settlement, Waiting
-from manyline.sending.transitions import SETTLED_BY_SENT, all_sent, settled
+from manyline.sending.models import CLOCKS_DIFFER, Claim, Requeued, Sent, Settlement, Waiting
+from manyline.sending.transitions import SETTLED_BY_SENT, all_sent, out_of_reach, settled
 
 UNSETTLED = {"$exists": True}
 LINE_ORDER = [("conversationId", 1), ("seq", 1)]
@@ -149,7 +149,14 @@ class OutboxRepository:
             if not isinstance(settlement, Sent)
             for one in settled(settlement)
         ]
+        late = [
+            UpdateOne(*out_of_reach(one))
+            for one in settlements
+            if isinstance(one, Requeued) and one.claim_under_way
+        ]
         with store_errors():
+            if late:
+                await self._messages.bulk_write(late, ordered=False)
             if sent:
                 await self._settle_sent(sent)
             if others:

@@ -64,6 +64,22 @@ def settled(settlement: Requeued | Parked | Failed | InDoubt) -> list[tuple[Docu
     ]
 
 
+def out_of_reach(settlement: Requeued) -> tuple[Document, Document]:
+    """Before a claim is handed back that may still be on its way: let it win nothing any more.
+
+    A claim takes what is due, by its own clock, at the moment that it was made for. In a store
+    that stood still and wakes, it may come after its hand-back, which then found nothing to do.
+    """
+    message = settlement.claim.message
+    not_yet: Document = {
+        "_id": message.id,
+        "tenantId": message.tenant_id,
+        "status": MessageStatus.QUEUED.value,
+        "$or": [{"dueAt": {"$lt": settlement.due_at}}, {"behind": True}],
+    }
+    return not_yet, {"$set": {"dueAt": settlement.due_at}, "$unset": {"behind": ""}}
+
+
 def _move(settlement: Requeued | Parked | Failed | InDoubt) -> tuple[Move, Document, int]:
     if isinstance(settlement, Requeued):
         return Move.TRY_AGAIN, _requeued(settlement), int(settlement.counts)

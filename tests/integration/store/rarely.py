@@ -20,7 +20,7 @@ from manyline.messages.merging import CustomerMerges
 from manyline.messages.models import Pending
 from manyline.messages.repository import MessageRepository
 from manyline.messages.states import MessageStatus
-from manyline.sending.models import Claim, Sent
+from manyline.sending.models import Claim, Requeued, Sent
 from manyline.sending.repository import SHORT_LINE, OutboxRepository
 from manyline.tenants.repository import TenantRepository
 
@@ -76,6 +76,8 @@ async def a_claim_that_is_lost(stores: Stores, one: Any, other: Any) -> None:
     now = datetime.now(UTC)
     claims = [_claim(one), _claim(other)]
     assert await outbox.claim(claims, now=now) == []
+    back = [Requeued(claim=one, at=now, due_at=now, claim_under_way=True) for one in claims]
+    await outbox.settle(back)
     await outbox.park_behind([claim.message for claim in claims], until=now)
     await outbox.unpark([one["_id"], other["_id"]], now=now)
     await outbox.put_off({one["_id"]: now, other["_id"]: now})

@@ -441,3 +441,28 @@ async def test_a_doubt_whose_lease_runs_is_not_resent_however_short_the_wait(sce
     scene.clock.advance(seconds=21)
     at_once["now"] = scene.clock.now()
     assert await scene.stuck.resend(TENANT, **at_once) == 1
+
+
+@pytest.mark.parametrize("parked", [False, True])
+async def test_a_claim_that_comes_after_its_hand_back_wins_nothing(
+    scene: Scene, *, parked: bool
+) -> None:
+    """A store that stood still may execute them in either order when it wakes."""
+    message = await scene.insert(TENANT)
+    [pending] = await scene.outbox.find_queued([message.id])
+    now = max(scene.clock.now(), pending.due_at)
+    if parked:
+        await scene.outbox.park_behind([pending], until=now + timedelta(minutes=1))
+    claim = Claim(message=pending, owner="w/1", claimed_at=now, expires_at=now + LEASE)
+    due_at = now + timedelta(milliseconds=251)
+    back = Requeued(claim=claim, at=now, due_at=due_at, claim_under_way=True)
+    await scene.outbox.settle([back])
+    assert await scene.outbox.claim([claim], now=now) == []
+    # In the usual order, and again.
+    await scene.outbox.settle([back, back])
+    [again] = await scene.outbox.find_queued([message.id])
+    assert again.attempts == 0
+    other = Claim(message=again, owner="w/2", claimed_at=due_at, expires_at=due_at + LEASE)
+    assert await scene.outbox.claim([other], now=due_at) == [other]
+    await scene.outbox.settle([back])
+    assert await scene.outbox.find_queued([message.id]) == []

@@ -74,10 +74,10 @@ def test_what_was_not_measured_does_not_hold(one: tuple[str, str]) -> None:
     assert not found.all_hold
 
 
-def test_the_short_form_asks_four_fifths_of_the_ratios_and_nothing_else() -> None:
+def test_the_short_form_asks_three_fifths_of_the_ratios_and_nothing_else() -> None:
     rates = {key: value for key, value in GOOD.items() if key[0] in ("acknowledged", "end to end")}
-    slower = {**rates, ("acknowledged", OURS): 800.0, ("end to end", OURS): 640.0}
+    slower = {**rates, ("acknowledged", OURS): 600.0, ("end to end", OURS): 480.0}
     assert run(SHORT, slower).all_hold
-    assert not run(SHORT, {**slower, ("acknowledged", OURS): 790.0}).all_hold
+    assert not run(SHORT, {**slower, ("acknowledged", OURS): 590.0}).all_hold
     assert not run(replace(SHORT, asks=1.0), slower).all_hold
     assert "not judged" in run(SHORT, slower).targets[-1].row()[-1]

@@ -18,15 +18,10 @@ from manyline.meta.wire import Departure, Origin
 CONNECT_SECONDS = 10.0
 
 
-def made_ready(requests: list[Request], url: str) -> list[bytes]:
-    """Their bytes on the wire."""
-    authority = URL(url).host_port_subcomponent
-    return [_bytes(request, authority or "") for request in requests]
-
-
 def from_file(file: Path, url: str, *, part: int = 0, parts: int = 1) -> list[bytes]:
     """Every `parts`th request of a file, ready; garbage collection looks at them no more."""
-    ready = made_ready(work.read(file)[part::parts], url)
+    authority = URL(url).host_port_subcomponent or ""
+    ready = [_bytes(request, authority) for request in work.read(file)[part::parts]]
     gc.collect()
     gc.freeze()
     return ready

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import uvloop
@@ -31,7 +31,7 @@ class Loaded:
     """From there to the last answer."""
     taken: int = 0
     refused: int = 0
-    cpu_seconds: float = field(default=0.0)
+    cpu_seconds: float = 0.0
 
     @property
     def per_second(self) -> float:

@@ -49,17 +49,22 @@ def test_every_invariant_stands_on_the_page() -> None:
     assert [name for name in verdict.INVARIANTS if f"| {name} |" not in page] == []
 
 
-async def test_a_process_ends_at_the_passing_that_was_asked_for(tmp_path: Path) -> None:
-    fuse = tmp_path / "worker-1.fuse"
-    wanted = {"place": "claim", "moment": "before", "nth": 3, "deed": "kill"}
+def with_fuse(fuse: Path, wanted: dict[str, object]) -> Process:
+    """A process that passes a place five times, and what is laid there."""
     fuse.write_text(json.dumps(wanted))
-    process = Process(
+    return Process(
         "worker-1",
         [sys.executable, "-c", DIES_AT_THE_THIRD, str(fuse)],
         environment={"PYTHONPATH": str(ROOT)},
-        log=tmp_path / "log",
-        cwd=tmp_path,
+        log=fuse.parent / "log",
+        cwd=fuse.parent,
     )
+
+
+async def test_a_process_ends_at_the_passing_that_was_asked_for(tmp_path: Path) -> None:
+    fuse = tmp_path / "worker-1.fuse"
+    wanted = {"place": "claim", "moment": "before", "nth": 3, "deed": "kill"}
+    process = with_fuse(fuse, wanted)
     try:
         process.start()
         assert await process.ended() == -9
@@ -76,14 +81,7 @@ async def test_a_process_ends_at_the_passing_that_was_asked_for(tmp_path: Path) 
 async def test_a_frozen_process_goes_on_when_it_is_woken(tmp_path: Path) -> None:
     fuse = tmp_path / "worker-1.fuse"
     wanted = {"place": "claim", "moment": "after", "nth": 2, "deed": "freeze"}
-    fuse.write_text(json.dumps(wanted))
-    process = Process(
-        "worker-1",
-        [sys.executable, "-c", DIES_AT_THE_THIRD, str(fuse)],
-        environment={"PYTHONPATH": str(ROOT)},
-        log=tmp_path / "log",
-        cwd=tmp_path,
-    )
+    process = with_fuse(fuse, wanted)
     try:
         process.start()
         await until(lambda: process.frozen, seconds=20, what="it to freeze")

@@ -11,14 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import quantiles
-from typing import Any
-
-from pymongo.errors import PyMongoError
 
 from graphsim.journal import Entry
 from tests.e2e.proof import truth
 from tests.e2e.proof.oracle import Evidence, answered_once, in_order, stored_once
-from tests.e2e.proof.store import Stored, read_messages
+from tests.e2e.proof.store import Stored, read_messages, unrest
 from tests.e2e.proof.truth import Case, Disturbance, Told
 from tests.faults.stage import Stage
 
@@ -150,25 +147,12 @@ async def _at_rest(stage: Stage, *, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     async with stage.mongo() as client:
         database = client.get_default_database()
-        while unrest := await _unrest(stage, database):
+        while found := await unrest(stage.simulator, database):
             if time.monotonic() > deadline:
                 raise ViolationError(
-                    _told({"comes to rest": [f"not within {seconds:g} s: {unrest}"]})
+                    _told({"comes to rest": [f"not within {seconds:g} s: {found}"]})
                 )
             await asyncio.sleep(0.1)
-
-
-async def _unrest(stage: Stage, database: Any) -> str:
-    """What is not at rest; empty when all is."""
-    heard = stage.simulator.webhooks
-    if heard.pending:
-        return f"{heard.pending} statuses wait to be heard (last failure {heard.last_failure})"
-    try:
-        unsettled = await database["messages"].count_documents({"dueAt": {"$exists": True}})
-        parked = await database["parked_statuses"].count_documents({})
-    except PyMongoError as error:
-        return f"the store does not answer ({type(error).__name__})"
-    return f"{unsettled} messages unsettled, {parked} statuses parked" if unsettled + parked else ""
 
 
 def _with_posts(evidence: Evidence) -> Iterator[tuple[Stored, list[Entry]]]:

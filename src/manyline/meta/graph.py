@@ -82,44 +82,41 @@ class GraphClient:
         departure: Departure,
     ) -> Answer:
         """`POST /{phoneNumberId}/messages`, once; raises nothing but cancellation."""
-        if not credentials.token.isprintable():
-            return _UNSENDABLE
         head = self._messages_head(phone_number_id, credentials.proof)
-        try:
-            response = await self._ask(head, credentials, departure, msgspec.json.encode(request))
-        except _TROUBLE as error:
-            reason = type(error).__name__
-            return Unknown(reason) if departure.bytes_left else NotSent(reason)
-        return read_answer(
-            response.status, response.body, _usage(response), token=credentials.token
-        )
+        asked = await self._ask(head, credentials, departure, msgspec.json.encode(request))
+        if not isinstance(asked, Response):
+            return asked
+        return read_answer(asked.status, asked.body, _usage(asked), token=credentials.token)
 
     async def read_number(self, *, phone_number_id: str, credentials: Credentials) -> NumberAnswer:
         """`GET /{phoneNumberId}`: may this token use the number? Raises only cancellation."""
-        if not credentials.token.isprintable():
-            return _UNSENDABLE
         url = _with_proof(self._root / phone_number_id, credentials.proof)
-        head, departure = _head("GET", url.update_query(fields=NUMBER_FIELDS)), Departure()
-        try:
-            response = await self._ask(head, credentials, departure)
-        except _TROUBLE as error:
-            reason = type(error).__name__
-            return Unknown(reason) if departure.bytes_left else NotSent(reason)
+        head = _head("GET", url.update_query(fields=NUMBER_FIELDS))
+        asked = await self._ask(head, credentials, Departure())
+        if not isinstance(asked, Response):
+            return asked
         return read_number_answer(
-            response.status,
-            response.body,
+            asked.status,
+            asked.body,
             phone_number_id=phone_number_id,
-            usage=_usage(response),
+            usage=_usage(asked),
             token=credentials.token,
         )
 
     async def _ask(
         self, head: bytes, credentials: Credentials, departure: Departure, body: bytes = b""
-    ) -> Response:
-        token = credentials.token.encode()
+    ) -> Response | NotSent | Unknown:
+        """The whole answer, or what is known of a request that got none."""
+        if not credentials.token.isprintable():
+            return _UNSENDABLE
         request = b"%bauthorization: Bearer %b\r\ncontent-length: %d\r\n\r\n%b"
-        async with asyncio.timeout(self._deadline_seconds):
-            return await self._origin.request(request % (head, token, len(body), body), departure)
+        try:
+            filled = request % (head, credentials.token.encode(), len(body), body)
+            async with asyncio.timeout(self._deadline_seconds):
+                return await self._origin.request(filled, departure)
+        except _TROUBLE as error:
+            reason = type(error).__name__
+            return Unknown(reason) if departure.bytes_left else NotSent(reason)
 
     def _messages_head(self, phone_number_id: str, proof: str | None) -> bytes:
         """Made once per number and proof: that costs more than looking it up."""

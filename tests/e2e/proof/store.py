@@ -9,6 +9,7 @@ from typing import Any
 
 from pymongo.errors import PyMongoError
 
+from graphsim.simulator import Simulator
 from tests.e2e.proof.stage import Stage, log_tails
 
 REST_SECONDS = 60.0
@@ -55,15 +56,15 @@ async def at_rest(stage: Stage, *, seconds: float = REST_SECONDS) -> list[Stored
     deadline = time.monotonic() + seconds
     async with stage.mongo() as client:
         database = client.get_default_database()
-        while unrest := await _unrest(stage, database):
-            assert time.monotonic() < deadline, await _explained(stage, unrest)
+        while found := await unrest(stage.simulator, database):
+            assert time.monotonic() < deadline, await _explained(stage, found)
             await asyncio.sleep(0.1)
     return await read_messages(stage)
 
 
-async def _unrest(stage: Stage, database: Any) -> str:
+async def unrest(simulator: Simulator, database: Any) -> str:
     """What is not at rest; empty when all is."""
-    heard = stage.simulator.webhooks
+    heard = simulator.webhooks
     if heard.pending:
         return f"{heard.pending} statuses wait to be heard (last failure {heard.last_failure})"
     try:

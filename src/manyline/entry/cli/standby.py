@@ -12,15 +12,15 @@ from contextlib import suppress
 
 LIBRARIES = (
     *("aiohappyeyeballs", "bullmq", "cryptography.hazmat.primitives.ciphers.aead", "fastapi"),
+    *("msgspec", "phonenumbers", "prometheus_client", "pydantic_settings", "pymongo"),
     *(
-        "msgspec",
-        "phonenumbers",
-        "prometheus_client",
-        "pydantic_settings",
-        "pymongo",
         "redis.asyncio",
+        "structlog",
+        "typer",
+        "uvicorn",
+        "uvicorn.protocols.http.httptools_impl",
+        "uvloop",
     ),
-    *("structlog", "typer", "uvicorn", "uvicorn.protocols.http.httptools_impl", "uvloop"),
 )
 
 

@@ -18,7 +18,7 @@ from manyline.inbound.receive import Receiver
 
 WEBHOOK_PATH = "/whatsapp/webhook"
 SIGNATURE_HEADER = "x-hub-signature-256"
-TAKEN = b'{"ok":true}'
+TAKEN = Response(b'{"ok":true}', media_type="application/json")
 
 
 class WebhookTaker:
@@ -29,15 +29,15 @@ class WebhookTaker:
 
     async def take(
         self, body: bytes, signatures: Sequence[str], *, request_id: str | None
-    ) -> Response | None:
-        """Store it; None for success, whose answer is `TAKEN`. `signatures`: each that came."""
+    ) -> Response:
+        """Store it, and say so or why not. `signatures`: each that came."""
         # Of two nobody can say which is meant, so neither is.
         signature = signatures[0] if len(signatures) == 1 else None
         try:
             await self._receiver.receive(body, signature)
         except ManylineError as error:
             return from_error(error, request_id=request_id)
-        return None
+        return TAKEN
 
 
 class WebhookDoor:
@@ -67,8 +67,7 @@ class WebhookDoor:
     async def _take(self, request: Request) -> Response:
         signatures = Headers(scope=request.scope).getlist(SIGNATURE_HEADER)
         request_id = request.scope.get("request_id")
-        refusal = await self._taker.take(await request.body(), signatures, request_id=request_id)
-        return refusal or Response(TAKEN, media_type="application/json")
+        return await self._taker.take(await request.body(), signatures, request_id=request_id)
 
     def _shake_hands(self, request: Request) -> Response:
         query = request.query_params

@@ -152,7 +152,9 @@ class CustomerMerges:
     ) -> None:
         """What was stored while the transaction ran, and the settled messages, newest first.
 
-        Whoever stored it asked before the commit, and was told that nobody is merged.
+        Whoever stored it asked before the commit, and was told that nobody is merged. The one who
+        is kept may be merged meanwhile: what was brought there after that merge had looked is
+        brought on.
         """
         late = {"tenantId": tenant_id, "conversationId": gone, "dueAt": UNSETTLED}
         with store_errors():
@@ -165,8 +167,12 @@ class CustomerMerges:
         while everything or moved < MOVED_AT_ONCE:
             batch = await self._move_settled(tenant_id, gone, kept)
             if not batch:
-                return
+                break
             moved += batch
+        now_is = await self._people.followed(tenant_id, kept)
+        if now_is != kept:
+            await self._gather(tenant_id, kept, now_is)
+            await self._follow_up(tenant_id, kept, now_is, everything=everything)
 
     async def _move_settled(self, tenant_id: ObjectId, gone: ObjectId, kept: ObjectId) -> int:
         settled: Document = {

@@ -17,7 +17,8 @@ class Stage:
 
     async def __aenter__(self) -> Self:
         self.directory = Path(tempfile.mkdtemp(prefix="manyline-bench-"))
-        self._servers = EmbeddedServers(self.directory / "servers")
+        # With the memory that mongod takes by itself, as it would on a machine of its own.
+        self._servers = EmbeddedServers(self.directory / "servers", cache_gb=None)
         await self._servers.open()
         try:
             self.graph = FakeGraph(self.directory)

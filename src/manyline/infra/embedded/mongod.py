@@ -48,7 +48,11 @@ SetChange: TypeAlias = Callable[[Client], Awaitable[None]]
 
 
 class Mongod:
-    """Starts mongod with its data in `DATA_DIR/mongo`; its port is chosen once and kept."""
+    """Starts mongod with its data in `DATA_DIR/mongo`; its port is chosen once and kept.
+
+    It keeps `cache_gb` of data in memory; with None as much as it takes by itself, which is half
+    of the machine's memory less 1 GB.
+    """
 
     role = ROLE
 
@@ -58,7 +62,7 @@ class Mongod:
         ports: KeptPorts,
         records: ProcessRecords,
         *,
-        cache_gb: float = 1.0,
+        cache_gb: float | None = 1.0,
     ) -> None:
         self._directory = directory
         self._ports = ports
@@ -166,7 +170,7 @@ class Mongod:
             f"--dbpath={data}",
             f"--port={self._port}",
             f"--bind_ip={LOOPBACK}",
-            f"--wiredTigerCacheSizeGB={self._cache_gb}",
+            *([] if self._cache_gb is None else [f"--wiredTigerCacheSizeGB={self._cache_gb}"]),
             *OPTIONS,
             *extra,
         )

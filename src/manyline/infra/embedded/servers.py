@@ -40,10 +40,11 @@ class EmbeddedServers:
     """mongod and Valkey on one data directory, for `async with` or `start` and `close`.
 
     Each can be stopped, killed and started again by its role, `"mongod"` or `"valkey"`; nothing
-    restarts them by itself. Usable from any event loop, one call at a time.
+    restarts them by itself. Usable from any event loop, one call at a time. `cache_gb` is mongod's
+    (see `Mongod`): 1 GB, since these share a machine with everything else.
     """
 
-    def __init__(self, data_dir: Path, *, cache_gb: float = 1.0) -> None:
+    def __init__(self, data_dir: Path, *, cache_gb: float | None = 1.0) -> None:
         self._path = data_dir
         self._cache_gb = cache_gb
         self._held = ExitStack()

@@ -23,6 +23,7 @@ from manyline.inbound.commit import FLUSHES
 from manyline.inbound.ledger.keeping import Ledger
 from manyline.inbound.ledger.repository import LedgerRepository
 from manyline.infra.mongo import Database, open_mongo
+from manyline.infra.one_wait import OneWait, Terms, writing
 from manyline.infra.redis import RedisServer
 from manyline.messages.repository import MessageRepository
 from manyline.observability.metrics import InboundMetrics
@@ -37,8 +38,9 @@ STOP_SECONDS = 30.0
 class WayIn:
     """Writes flushes, one after the other."""
 
-    def __init__(self, database: Database, queue: WakeQueue) -> None:
+    def __init__(self, database: Database, terms: Terms, queue: WakeQueue) -> None:
         self._database = database
+        self._one_wait = OneWait(database, terms)
         self._customers = CustomerRepository(database)
         self._messages = MessageRepository(database)
         self._conversations = ConversationRepository(database)
@@ -79,19 +81,24 @@ class WayIn:
 
     async def _write(self, flush: Flush) -> None:
         """In the order of `inbound.commit`."""
-        if flush.customers:
-            await self._database[CUSTOMERS].insert_many(flush.customers, ordered=False)
-        await asyncio.gather(self._messages.insert(flush.messages), self._customers.see(flush.seen))
-        await self._conversations.record(flush.turns, first_met=flush.first_met)
+        async with self._one_wait.flush():
+            if flush.customers:
+                customers = writing(self._database[CUSTOMERS])
+                await customers.insert_many(flush.customers, ordered=False)
+            await asyncio.gather(
+                self._messages.insert(flush.messages), self._customers.see(flush.seen)
+            )
+            await self._conversations.record(flush.turns, first_met=flush.first_met)
         self._waker.wake_messages(flush.replies)
         for arrival in flush.arrivals:
             await self._ledger.keep(arrival)
 
 
 async def _main(uri: str, redis: RedisServer, tenants: int, seconds: float, batch: int) -> None:
-    mongo = open_mongo(uri, app_name="bare limit, way in")
+    terms = Terms()
+    mongo = open_mongo(uri, app_name="bare limit, way in", listeners=[terms])
     queue = WakeQueue(redis=redis)
-    way_in = WayIn(mongo.database, queue)
+    way_in = WayIn(mongo.database, terms, queue)
     await way_in.open()
     flushes = list(Flushes(tenants=tenants).make(int(MOST_PER_SECOND * seconds), each=batch))
     settle_memory()

@@ -29,6 +29,7 @@ from manyline.conversations.models import (
 )
 from manyline.customers.repository import CustomerRepository
 from manyline.infra.mongo import Collection, Database, Document, duplicate_keys, store_errors
+from manyline.infra.one_wait import writing
 
 COLLECTION = "conversations"
 INDEXES = [IndexModel([("tenantId", ASCENDING), ("activeHour", DESCENDING)], name="active")]
@@ -78,7 +79,9 @@ class ConversationRepository:
         if not turns:
             return []
         try:
-            await self._conversations.insert_many([_opened(t) for t in turns], ordered=False)
+            await writing(self._conversations).insert_many(
+                [_opened(t) for t in turns], ordered=False
+            )
         except BulkWriteError as error:
             return [turns[index] for index in duplicate_keys(error)]
         return []
@@ -93,13 +96,13 @@ class ConversationRepository:
         if not updates:
             return set()
         try:
-            result = await self._conversations.bulk_write(updates, ordered=False)
+            result = await writing(self._conversations).bulk_write(updates, ordered=False)
         except BulkWriteError as error:
             # Another process made the conversation at the same moment: now it is there.
             raced = duplicate_keys(error)
             made = {one["_id"] for one in (error.details or {}).get("upserted", ())}
             again = [updates[index] for index in raced]
-            result = await self._conversations.bulk_write(again, ordered=False)
+            result = await writing(self._conversations).bulk_write(again, ordered=False)
             return made | set((result.upserted_ids or {}).values())
         return set((result.upserted_ids or {}).values())
 

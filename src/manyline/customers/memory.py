@@ -1,8 +1,11 @@
 """Who was met lately, so that a known person costs no query.
 
 Two generations: what is new goes into the young one; when that is full or old, it becomes the old
-one and what was old is forgotten. So nothing is believed for longer than two terms, which bounds
-how long a process that is told nothing goes by what another has changed.
+one and what was old is forgotten. So nothing is believed for longer than two of their times, which
+bounds how long a process that is told nothing goes by what another has changed.
+
+What a flush found or made may be undone with its primary (see `infra.one_wait`). So all that is
+remembered was learned in one term of the primary, and is forgotten with the first flush of another.
 """
 
 import time
@@ -13,7 +16,7 @@ from bson import ObjectId
 from manyline.customers.models import Key
 
 GENERATION = 50_000
-TERM_SECONDS = 600.0
+GENERATION_SECONDS = 600.0
 
 
 class Acquaintances:
@@ -23,22 +26,26 @@ class Acquaintances:
         self._now = now
         self._young: dict[Key, ObjectId] = {}
         self._old: dict[Key, ObjectId] = {}
-        self._until = now() + TERM_SECONDS
+        self._until = now() + GENERATION_SECONDS
+        self._term: int | None = None
 
     def get(self, key: Key) -> ObjectId | None:
         """The customer's id, if it was met lately."""
         return self._young.get(key) or self._old.get(key)
 
-    def meet(self, key: Key, customer_id: ObjectId) -> None:
-        """Remember a customer as found in the store just now."""
-        self._young[key] = customer_id
+    def meet(self, key: Key, customer_id: ObjectId, *, term: int | None) -> None:
+        """Remember a customer as found in the store just now, if that term is still remembered."""
+        if term == self._term:
+            self._young[key] = customer_id
 
-    def age(self) -> None:
-        """Let the generations move on, if it is time; call it once a batch."""
+    def age(self, *, term: int | None) -> None:
+        """Let the generations move on, if it is time; call it once a batch, with its term."""
+        if term != self._term:
+            self._young, self._old, self._term = {}, {}, term
         now = self._now()
         if now >= self._until or len(self._young) > GENERATION:
             self._young, self._old = {}, self._young
-            self._until = now + TERM_SECONDS
+            self._until = now + GENERATION_SECONDS
 
     def forget_keys(self, keys: Iterable[Key]) -> None:
         """Who is found under these is to be looked up anew."""

@@ -24,6 +24,7 @@ from manyline.customers.documents import (
 from manyline.customers.models import Customer, Key, Sighting
 from manyline.customers.persons import Known, Person, heard_as
 from manyline.infra.mongo import Collection, Database, Document, duplicate_keys, store_errors
+from manyline.infra.one_wait import writing
 
 COLLECTION = "customers"
 MERGED = {"$exists": True}
@@ -90,7 +91,7 @@ class CustomerRepository:
         ids: list[ObjectId | None] = [document["_id"] for document in documents]
         with store_errors():
             try:
-                await self._customers.insert_many(documents, ordered=False)
+                await writing(self._customers).insert_many(documents, ordered=False)
             except BulkWriteError as error:
                 for index in duplicate_keys(error):
                     ids[index] = None
@@ -107,7 +108,7 @@ class CustomerRepository:
             return True
         with store_errors():
             try:
-                result = await self._customers.bulk_write(updates, ordered=False)
+                result = await writing(self._customers).bulk_write(updates, ordered=False)
             except BulkWriteError as error:
                 duplicate_keys(error)
                 return False
@@ -135,7 +136,7 @@ class CustomerRepository:
         ]
         if updates:
             with store_errors():
-                await self._customers.bulk_write(updates, ordered=False)
+                await writing(self._customers).bulk_write(updates, ordered=False)
 
     async def merged(self, customer_ids: Iterable[ObjectId]) -> dict[ObjectId, ObjectId]:
         """The tenants of those of these customers that were merged into others."""

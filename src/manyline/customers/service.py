@@ -12,6 +12,7 @@ from manyline.customers.memory import Acquaintances
 from manyline.customers.models import Key, Moved, Sighting
 from manyline.customers.persons import Known, Person, given_up, lacks, persons, tied_to
 from manyline.customers.repository import CustomerRepository
+from manyline.infra.one_wait import term_of_flush
 
 ROUNDS = 8
 """A person is settled in one round, or two; each more means that somebody else was faster."""
@@ -68,7 +69,7 @@ class CustomerService:
         At most one find and one insert for all unknown people, unless identities have to be
         added or customers merged; raises `StoreUnavailableError`.
         """
-        self._met.age()
+        self._met.age(term=term_of_flush())
         latest = _latest(sightings)
         ids: dict[Key, ObjectId] = {}
         unknown: list[Sighting] = []
@@ -197,9 +198,10 @@ class CustomerService:
     def _meet(self, person: Person, customer_id: ObjectId, settled: dict[Key, ObjectId]) -> None:
         for key in person.keys:
             settled[key] = customer_id
+        term = term_of_flush()
         for sighting in person.sightings:
             for identity in (sighting.identity, *sighting.also):
-                self._met.meet((person.tenant_id, identity), customer_id)
+                self._met.meet((person.tenant_id, identity), customer_id, term=term)
 
     def _forget(self, merged: Merged) -> None:
         self._met.forget(merged.keys())

@@ -8,6 +8,7 @@ Concurrent webhooks hand in their items; one flush stores whatever waits:
 4. what was there before: a message of the past that is told of again (see `again`)
 5. preferences, news of accounts, the quarantine
 6. statuses: beside all that, unless they may speak of messages of the same flush
+7. one wait until a majority has all of it (see `infra.one_wait`)
 
 Everything is safe to repeat and to come in any order, because Meta repeats it and promises none: a
 duplicate key is success, times only move forward, and a reply's key is made of the wamid it
@@ -38,6 +39,7 @@ from manyline.inbound.models import (
 )
 from manyline.inbound.quarantine.repository import QuarantineRepository
 from manyline.inbound.statuses import StatusBoard
+from manyline.infra.one_wait import OneWait
 from manyline.messages.models import Inserted
 from manyline.messages.repository import MessageRepository
 from manyline.observability.metrics import InboundMetrics
@@ -69,6 +71,7 @@ class InboundCommit:
         statuses: StatusBoard,
         accounts: AccountNews,
         quarantine: QuarantineRepository,
+        one_wait: OneWait,
         clock: Clock,
         metrics: InboundMetrics,
     ) -> None:
@@ -80,6 +83,7 @@ class InboundCommit:
         self._statuses = statuses
         self._accounts = accounts
         self._quarantine = quarantine
+        self._one_wait = one_wait
         self._clock = clock
         self._metrics = metrics
         self._group = GroupCommit[RoutedItem, Committed](
@@ -103,16 +107,17 @@ class InboundCommit:
         if not gathered.elsewhere:
             # Nothing in this flush is what they speak of, so neither waits for the other.
             told, gathered.statuses = gathered.statuses, told
-        await asyncio.gather(
-            self._store_messages(gathered, items, outcomes, now=now),
-            self._apply_statuses(told, outcomes),
-        )
-        if gathered.events:
-            await self._store_events(gathered, outcomes, now=now)
+        async with self._one_wait.flush():
+            await asyncio.gather(
+                self._store_messages(gathered, items, outcomes, now=now),
+                self._apply_statuses(told, outcomes),
+            )
+            if gathered.events:
+                await self._store_events(gathered, outcomes, now=now)
+            await self._keep_quarantined(gathered, outcomes, now=now)
+            await self._apply_statuses(gathered.statuses, outcomes)
         for place, _ in gathered.contacts:
             outcomes[place] = NOTED
-        await self._keep_quarantined(gathered, outcomes, now=now)
-        await self._apply_statuses(gathered.statuses, outcomes)
         self._measure(len(items), len(gathered.quarantined), started)
         return outcomes
 

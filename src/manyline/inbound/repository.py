@@ -8,6 +8,7 @@ from pymongo import ASCENDING, IndexModel, UpdateOne
 
 from manyline.inbound.models import StatusChange
 from manyline.infra.mongo import Collection, Database, Document, store_errors
+from manyline.infra.one_wait import writing
 from manyline.messages.states import MessageStatus
 
 PARKED_FOR = timedelta(days=7)  # As long as Meta itself repeats what was not taken.
@@ -54,7 +55,7 @@ class ParkedStatusRepository:
         ]
         if updates:
             with store_errors():
-                await self._parked.bulk_write(updates, ordered=False)
+                await writing(self._parked).bulk_write(updates, ordered=False)
 
     async def due(self, *, now: datetime, limit: int) -> list[tuple[ObjectId, StatusChange]]:
         """Those whose time to try again has come, oldest first, with their own ids."""

@@ -5,7 +5,7 @@ the server's default: with `j: false` a majority write was 60 times slower on 6.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ from pymongo.errors import (
     WaitQueueTimeoutError,
     WriteConcernError,
 )
+from pymongo.monitoring import CommandListener
 from pymongo.write_concern import WriteConcern
 
 from manyline.base.clock import StoreClock
@@ -60,8 +61,11 @@ class Mongo:
         await self.client.close()
 
 
-def open_mongo(uri: str, *, app_name: str) -> Mongo:
-    """Make the client (it connects on first use); raises `SettingsError` for a bad URI."""
+def open_mongo(uri: str, *, app_name: str, listeners: Sequence[CommandListener] = ()) -> Mongo:
+    """Make the client (it connects on first use); raises `SettingsError` for a bad URI.
+
+    `listeners` hear of every command, which costs each some 10 µs.
+    """
     try:
         client: AsyncMongoClient[Document] = AsyncMongoClient(
             uri,
@@ -71,6 +75,7 @@ def open_mongo(uri: str, *, app_name: str) -> Mongo:
             serverSelectionTimeoutMS=SELECTION_TIMEOUT_MS,
             connectTimeoutMS=SELECTION_TIMEOUT_MS,
             maxPoolSize=50,
+            event_listeners=listeners,
         )
         name = client.get_default_database(DEFAULT_DATABASE).name
     except (InvalidURI, ConfigurationError, ValueError) as error:

@@ -15,6 +15,7 @@ from pymongo.write_concern import WriteConcern
 
 from manyline.base.errors import StoreUnavailableError
 from manyline.infra.mongo import MAJORITY_TIMEOUT_MS, Database, store_errors
+from manyline.infra.one_wait import caught_up
 
 __all__ = ["Session", "atomically"]
 
@@ -32,6 +33,8 @@ async def atomically(database: Database, work: Callable[[Session], Awaitable[Res
     do nothing twice. A duplicate key is taken for a race and tried again as well. Raises
     `StoreUnavailableError`.
     """
+    # Its snapshot may be older than a write that the majority does not have yet.
+    await caught_up(database)
     with store_errors():
         async with database.client.start_session() as session:
             for attempt in range(ATTEMPTS):

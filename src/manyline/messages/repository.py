@@ -24,6 +24,7 @@ from manyline.infra.mongo import (
     store_errors,
     unavailable,
 )
+from manyline.infra.one_wait import writing
 from manyline.messages.documents import message_from
 from manyline.messages.models import (
     HISTORY,
@@ -119,14 +120,14 @@ class MessageRepository:
         """Insert a batch, each on its own: one outcome per document, in order.
 
         A duplicate key is success: the message is there. The command waits for the majority in
-        that case too. A batch that the server refuses as a whole is halved until the document
-        at fault stands alone.
+        that case too, or its flush does (see `infra.one_wait`). A batch that the server refuses as
+        a whole is halved until the document at fault stands alone.
         """
         if not documents:
             return []
         with store_errors():
             try:
-                await self._messages.insert_many(documents, ordered=False)
+                await writing(self._messages).insert_many(documents, ordered=False)
             except BulkWriteError as error:
                 return _outcomes(error, len(documents))
             except (OperationFailure, DocumentTooLarge) as error:

@@ -22,6 +22,7 @@ from manyline.inbound.quarantine.repository import QuarantineRepository
 from manyline.inbound.quarantine.retrying import QuarantineRetry
 from manyline.inbound.receive import Receiver
 from manyline.inbound.trust import Trust
+from manyline.infra.one_wait import OneWait, Terms
 from manyline.messages.contexts import MessageContexts
 from manyline.messages.repository import MessageRepository
 from manyline.meta.graph import GraphClient
@@ -65,11 +66,12 @@ class ApiRuntime:
 @asynccontextmanager
 async def open_api(settings: Settings, *, progress: Progress) -> AsyncIterator[ApiRuntime]:
     """Everything the API needs, connected; raises `SettingsError`, `StoreUnavailableError`."""
+    terms = Terms()
     async with (
-        open_foundation(settings, role="api", progress=progress) as foundation,
+        open_foundation(settings, role="api", progress=progress, terms=terms) as foundation,
         open_graph(settings) as graph,
     ):
-        runtime = _wire(foundation, graph)
+        runtime = _wire(foundation, graph, OneWait(foundation.mongo.database, terms))
         yield runtime
         await runtime.events.close()
         await runtime.commit.drained()
@@ -77,7 +79,7 @@ async def open_api(settings: Settings, *, progress: Progress) -> AsyncIterator[A
         await runtime.acceptor.drained()
 
 
-def _wire(foundation: Foundation, graph: GraphClient) -> ApiRuntime:
+def _wire(foundation: Foundation, graph: GraphClient, one_wait: OneWait) -> ApiRuntime:
     settings, clock, database = foundation.settings, foundation.clock, foundation.mongo.database
     metrics = InboundMetrics(foundation.registry)
     people = CustomerRepository(database)
@@ -102,6 +104,7 @@ def _wire(foundation: Foundation, graph: GraphClient) -> ApiRuntime:
             wakes=foundation.wakes,
         ),
         quarantine=quarantine,
+        one_wait=one_wait,
         clock=clock,
         metrics=metrics,
     )
@@ -144,6 +147,7 @@ def _wire(foundation: Foundation, graph: GraphClient) -> ApiRuntime:
             conversations=conversations,
             windows=Windows(repository=conversations, clock=clock),
             messages=messages,
+            one_wait=one_wait,
             wakes=foundation.wakes,
             clock=clock,
         ),

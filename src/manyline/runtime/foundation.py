@@ -25,6 +25,7 @@ from manyline.infra.mongo import (
     read_store_clock,
     wait_for_mongo,
 )
+from manyline.infra.one_wait import Terms
 from manyline.infra.redis import RedisServer
 from manyline.messages.repository import MessageRepository
 from manyline.queue.producer import WakeQueue
@@ -60,12 +61,16 @@ class Foundation:
 
 @asynccontextmanager
 async def open_foundation(
-    settings: Settings, *, role: str, progress: Progress
+    settings: Settings, *, role: str, progress: Progress, terms: Terms | None = None
 ) -> AsyncIterator[Foundation]:
+    """All of it, opened; `terms`, if given, hear of every write to MongoDB.
+
+    Raises `SettingsError` and `StoreUnavailableError`.
+    """
     owner = new_token(role)
     clock = StoreClock()
     async with AsyncExitStack() as stack:
-        mongo = _mongo(settings, role)
+        mongo = _mongo(settings, role, terms)
         stack.push_async_callback(mongo.close)
         await wait_for_mongo(mongo, seconds=settings.store_connect_seconds, progress=progress)
         await read_store_clock(mongo, clock)
@@ -101,13 +106,17 @@ async def open_foundation(
         )
 
 
-def _mongo(settings: Settings, role: str) -> Mongo:
+def _mongo(settings: Settings, role: str, terms: Terms | None) -> Mongo:
     if settings.mongo_uri is None:
         raise SettingsError(
             "MONGO_URI is not set, so there is no MongoDB to work with; set it, or use"
             " `manyline up`, which starts a private one"
         )
-    return open_mongo(settings.mongo_uri.get_secret_value(), app_name=f"manyline {role}")
+    return open_mongo(
+        settings.mongo_uri.get_secret_value(),
+        app_name=f"manyline {role}",
+        listeners=[terms] if terms is not None else [],
+    )
 
 
 def _keyring(settings: Settings) -> LocalKeyring:

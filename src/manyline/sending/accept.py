@@ -22,6 +22,7 @@ from manyline.conversations.repository import ConversationRepository
 from manyline.conversations.windows import Windows
 from manyline.customers.models import Sighting, identity_of
 from manyline.customers.service import CustomerService, People
+from manyline.infra.one_wait import OneWait
 from manyline.messages.documents import outbound_document
 from manyline.messages.models import AUTO_REPLY_PREFIX, Inserted, Message, NewOutbound
 from manyline.messages.repository import MessageRepository
@@ -83,6 +84,7 @@ class Acceptor:
         conversations: ConversationRepository,
         windows: Windows,
         messages: MessageRepository,
+        one_wait: OneWait,
         wakes: Wakes,
         clock: Clock,
     ) -> None:
@@ -90,6 +92,7 @@ class Acceptor:
         self._conversations = conversations
         self._windows = windows
         self._messages = messages
+        self._one_wait = one_wait
         self._wakes = wakes
         self._clock = clock
         self._group = GroupCommit[_Order, _Outcome](self._flush)
@@ -115,6 +118,10 @@ class Acceptor:
         await self._group.drained()
 
     async def _flush(self, orders: Sequence[_Order]) -> list[_Outcome]:
+        async with self._one_wait.flush():
+            return await self._take(orders)
+
+    async def _take(self, orders: Sequence[_Order]) -> list[_Outcome]:
         """Store a batch, but for what would stand outside its recipient's window."""
         people = await self._customers.resolve(_sighting(order) for order in orders)
         conversations = [people.ids[order.tenant.id, _identity(order)] for order in orders]

@@ -18,6 +18,7 @@ from bench.growth.documents import Past
 from bench.load import phone_number_id, webhook
 from bench.store import Reply
 from manyline.infra.mongo import Mongo
+from manyline.infra.one_wait import Terms
 from manyline.infra.redis import RedisServer
 from manyline.queue.jobs import NewJob
 from manyline.queue.producer import WakeQueue
@@ -96,7 +97,7 @@ async def test_the_bare_limit_leaves_what_the_product_leaves(
         await database[name].delete_many({})
     monkeypatch.setattr("bench.bare.flushes.CUSTOMERS", 1)
     queue = Heard(redis=RedisServer.from_settings(make_settings()))
-    way_in = WayIn(mongo.database, queue)
+    way_in = WayIn(mongo.database, Terms(), queue)
     await way_in.open()
     flushes = list(Flushes(tenants=1).make(SAID, each=1))
     assert await way_in.write(iter(flushes), seconds=60) == SAID

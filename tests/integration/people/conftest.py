@@ -1,6 +1,6 @@
 """Processes over one store: each with a memory of its own, storing as a flush does."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,8 @@ from manyline.customers.models import Sighting, moved
 from manyline.customers.repository import CustomerRepository
 from manyline.customers.service import CustomerService, People
 from manyline.infra.documents import encode_document
+from manyline.infra.mongo import open_mongo
+from manyline.infra.one_wait import OneWait, Terms
 from manyline.messages.documents import inbound_document, outbound_document
 from manyline.messages.merging import CustomerMerges
 from manyline.messages.models import NewInbound, NewOutbound
@@ -23,8 +25,9 @@ from manyline.meta.payloads import text_content
 class Process:
     """What the API's flushes do with people and messages, without the HTTP around it."""
 
-    def __init__(self, database: Any, clock: Any, tenant_id: ObjectId) -> None:
+    def __init__(self, database: Any, clock: Any, tenant_id: ObjectId, one_wait: OneWait) -> None:
         self.tenant_id = tenant_id
+        self.one_wait = one_wait
         self.clock = clock
         self.repository = CustomerRepository(database)
         self.merges = CustomerMerges(database, clock=clock)
@@ -40,44 +43,46 @@ class Process:
         sighting = Sighting(
             tenant_id=self.tenant_id, identity=identity, also=also, seen_at=at, **more
         )
-        people = await self.customers.resolve([sighting])
-        customer_id = people.ids[self.tenant_id, identity]
-        message = NewInbound(
-            id=ObjectId(),
-            tenant_id=self.tenant_id,
-            conversation_id=customer_id,
-            phone_number_id="111",
-            wamid=f"wamid.{ObjectId()}",
-            sender=None,
-            type="text",
-            body=text,
-            content=encode_document(text_content(text)),
-            sent_at=at,
-            created_at=self.clock.now(),
-        )
-        turn = Turn(self.tenant_id, customer_id, at, text, inbound=True)
-        await self._store(inbound_document(message), people, turn)
+        async with self.one_wait.flush():
+            people = await self.customers.resolve([sighting])
+            customer_id = people.ids[self.tenant_id, identity]
+            message = NewInbound(
+                id=ObjectId(),
+                tenant_id=self.tenant_id,
+                conversation_id=customer_id,
+                phone_number_id="111",
+                wamid=f"wamid.{ObjectId()}",
+                sender=None,
+                type="text",
+                body=text,
+                content=encode_document(text_content(text)),
+                sent_at=at,
+                created_at=self.clock.now(),
+            )
+            turn = Turn(self.tenant_id, customer_id, at, text, inbound=True)
+            await self._store(inbound_document(message), people, turn)
         return message.id
 
     async def write(self, identity: str, *, text: str = "hello") -> ObjectId:
         """The tenant writes to them; answers the message's id."""
-        people = await self.customers.resolve([Sighting(self.tenant_id, identity)])
-        customer_id = people.ids[self.tenant_id, identity]
-        message = NewOutbound(
-            id=ObjectId(),
-            tenant_id=self.tenant_id,
-            conversation_id=customer_id,
-            phone_number_id="111",
-            recipient=identity.partition(":")[2],
-            type="text",
-            body=text,
-            content=text_content(text),
-            source="api",
-            idempotency_key=f"key {ObjectId()}",
-            created_at=self.clock.now(),
-        )
-        turn = Turn(self.tenant_id, customer_id, message.created_at, text, inbound=False)
-        await self._store(outbound_document(message), people, turn)
+        async with self.one_wait.flush():
+            people = await self.customers.resolve([Sighting(self.tenant_id, identity)])
+            customer_id = people.ids[self.tenant_id, identity]
+            message = NewOutbound(
+                id=ObjectId(),
+                tenant_id=self.tenant_id,
+                conversation_id=customer_id,
+                phone_number_id="111",
+                recipient=identity.partition(":")[2],
+                type="text",
+                body=text,
+                content=text_content(text),
+                source="api",
+                idempotency_key=f"key {ObjectId()}",
+                created_at=self.clock.now(),
+            )
+            turn = Turn(self.tenant_id, customer_id, message.created_at, text, inbound=False)
+            await self._store(outbound_document(message), people, turn)
         return message.id
 
     async def _store(self, document: Any, people: People, turn: Turn) -> None:
@@ -137,12 +142,18 @@ def hours(clock: Any) -> RunningClock:
 
 
 @pytest.fixture
-async def processes(mongo: Any, hours: RunningClock) -> Processes:
+async def processes(mongo_uri: str, hours: RunningClock) -> AsyncIterator[Processes]:
     """So many processes of one tenant."""
+    terms = Terms()
+    mongo = open_mongo(mongo_uri, app_name="test", listeners=[terms])
+    database, tenant_id = mongo.database, ObjectId()
     for repository in (CustomerRepository, ConversationRepository, MessageRepository):
-        await repository(mongo.database).ensure_indexes()
-    tenant_id = ObjectId()
-    return lambda count: [Process(mongo.database, hours, tenant_id) for _ in range(count)]
+        await repository(database).ensure_indexes()
+    # Any write tells the term, and what comes after it waits once for each message.
+    await database["leases"].delete_one({"_id": "nobody"})
+    one_wait = OneWait(database, terms)
+    yield lambda count: [Process(database, hours, tenant_id, one_wait) for _ in range(count)]
+    await mongo.close()
 
 
 @pytest.fixture

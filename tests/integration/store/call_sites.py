@@ -59,6 +59,10 @@ def _is_of_driver(called: ast.expr) -> bool:
     match called:
         case ast.Attribute(attr=method, value=ast.Attribute(attr=receiver) | ast.Name(id=receiver)):
             return method in METHODS and receiver in RECEIVERS
+        case ast.Attribute(attr=method, value=ast.Call(func=ast.Name(id="writing"))):
+            return method in METHODS
+        case ast.Attribute(attr=method, value=ast.Subscript(value=ast.Name(id="database"))):
+            return method in METHODS
         case _:
             return False
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -69,6 +70,9 @@ class Store:
         self.looked_up += 1
         return self.stored.get((tenant_id, key))
 
+    def flush(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
+
     def wake(self, messages: Iterable[tuple[str, str]]) -> None:
         self.woken += [message_id for message_id, _ in messages]
 
@@ -84,6 +88,7 @@ def acceptor_of(store: Store, clock: Any) -> Acceptor:
         conversations=parts,
         windows=Windows(repository=parts, clock=clock),
         messages=parts,
+        one_wait=parts,
         wakes=parts,
         clock=clock,
     )

@@ -11,11 +11,13 @@ import asyncio
 from collections.abc import Sequence
 
 from bson import ObjectId
-from pymongo.errors import DuplicateKeyError
+from pymongo import UpdateMany
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from manyline.inbound.models import StatusChange
 from manyline.inbound.raising.updates import Found, parts, raised, rounds
-from manyline.infra.mongo import Collection, Database, store_errors
+from manyline.infra.mongo import Collection, Database, duplicate_keys, store_errors
+from manyline.infra.one_wait import writing
 from manyline.messages.repository import COLLECTION as MESSAGES
 from manyline.messages.states import Direction
 
@@ -56,7 +58,7 @@ class StatusRepository:
                     found.append((message_id, change))
             now, later = rounds(found)
             for each in now:
-                await asyncio.gather(*(self._raise(part) for part in parts(each)))
+                await self._raise(list(parts(each)))
         return unmatched + later
 
     async def _by_ids(self, changes: Sequence[StatusChange]) -> dict[ObjectId, ObjectId]:
@@ -91,21 +93,29 @@ class StatusRepository:
             if document["direction"] == Direction.OUT
         }
 
-    async def _raise(self, found: Sequence[Found]) -> None:
+    async def _raise(self, groups: Sequence[Sequence[Found]]) -> None:
         """One status for many messages; when a wamid is another message's, one by one."""
         # all tenants: these were found under their tenants just now, and a message keeps its own.
-        query = {"_id": {"$in": [message_id for message_id, _ in found]}}
+        updates = [
+            UpdateMany(
+                {"_id": {"$in": [message_id for message_id, _ in group]}},
+                raised(group),
+                hint="_id_",
+            )
+            for group in groups
+        ]
         try:
-            await self._messages.update_many(query, raised(found), hint="_id_")
-        except DuplicateKeyError:
-            for one in found:
-                await self._raise_alone(one)
+            await writing(self._messages).bulk_write(updates, ordered=False)
+        except BulkWriteError as error:
+            for index in duplicate_keys(error):
+                for one in groups[index]:
+                    await self._raise_alone(one)
 
     async def _raise_alone(self, one: Found) -> None:
         """Another message may have this wamid: then the one that the status names goes without."""
         # all tenants: as in `_raise`.
         query = {"_id": one[0]}
         try:
-            await self._messages.update_one(query, raised([one]))
+            await writing(self._messages).update_one(query, raised([one]))
         except DuplicateKeyError:
-            await self._messages.update_one(query, raised([one], with_wamid=False))
+            await writing(self._messages).update_one(query, raised([one], with_wamid=False))

@@ -1,12 +1,13 @@
 """Group commit: many callers, one write.
 
 Callers hand in items and wait for their own outcomes. Whatever waits is flushed the moment the
-previous flush ends; there is no timer, so an idle system answers at once and a busy one makes
-its batches as large as its store is slow. Several flushes may be under way beside one another,
+previous flush ends, so an idle system answers at once and a busy one makes its batches as large
+as its store is slow; where a batch costs more than waiting is worth, they are kept apart. Several flushes may be under way beside one another,
 so that this process works on one while the store works on another.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -35,7 +36,8 @@ class GroupCommit(Generic[Item, Outcome]):
     """Runs `flush(items)`, which answers one outcome per item in the same order.
 
     When `flush` raises, every submission of that flush gets the exception. At most `flushes` run
-    at once; another begins beside those under way only when `worth_another` items wait for it.
+    at once; another begins beside those under way only when `worth_another` items wait for it, and
+    none sooner than `apart` seconds after the one before began.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class GroupCommit(Generic[Item, Outcome]):
         waiting_items: int = 20_000,
         flushes: int = 1,
         worth_another: int = 1,
+        apart: float = 0.0,
     ) -> None:
         self._flush = flush
         self._flush_items = flush_items
@@ -54,6 +57,8 @@ class GroupCommit(Generic[Item, Outcome]):
         self._count = 0
         self._flushes = flushes
         self._worth_another = worth_another
+        self._apart = apart
+        self._next_at = 0.0
         self._flushers: set[asyncio.Task[None]] = set()
 
     @property
@@ -98,6 +103,10 @@ class GroupCommit(Generic[Item, Outcome]):
     async def _flush_while_waiting(self) -> None:
         try:
             while self._waiting:
+                if (early := self._next_at - time.monotonic()) > 0:
+                    await asyncio.sleep(early)
+                    continue
+                self._next_at = time.monotonic() + self._apart
                 await self._flush_once(self._take())
         finally:
             # In this very step: who hands something in after it must find that nobody flushes.

@@ -26,6 +26,9 @@ from manyline.tenants.models import Tenant, TenantNotFoundError, TenantStatus
 
 # Of so many at once: more would not cost less each, and they all wait for one another.
 MOST_SENT = 200
+# A look at the store costs half a dozen calls for however many; so long after the last one began,
+# the next has gathered some more. Whoever is alone is looked at at once.
+LOOKS_APART_SECONDS = 0.02
 # A number has slots for a quarter of a second's messages at once, so a drain launches that many.
 DRAIN_SECONDS = 0.25
 FEWEST_TAKEN = 8
@@ -70,7 +73,9 @@ class Deliverer:
         self._wakes = wakes
         self._clock = clock
         self._lingering = 0
-        self._sends = GroupCommit[str, None](self._send, flush_items=MOST_SENT)
+        self._sends = GroupCommit[str, None](
+            self._send, flush_items=MOST_SENT, apart=LOOKS_APART_SECONDS
+        )
 
     async def send(self, message_ids: list[str]) -> None:
         """Deliver these messages, as far as they are eligible; wake numbers that have more."""

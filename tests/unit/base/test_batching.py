@@ -201,3 +201,28 @@ async def test_stopped_leaves_nobody_waiting() -> None:
     assert (store.flushes, group.waiting) == ([[0]], 0)
     store.open.set()
     assert await group.submit([4]) == [8]
+
+
+async def test_flushes_that_are_kept_apart_gather_what_comes_between() -> None:
+    store = Store()
+    group = GroupCommit(store.flush, apart=0.3)
+    assert await group.submit([1]) == [2]
+    others = []
+    for n in (2, 3, 4):
+        others.append(asyncio.create_task(group.submit([n])))
+        await asyncio.sleep(0)
+    assert store.flushes == [[1]]
+    assert [await other for other in others] == [[4], [6], [8]]
+    assert store.flushes == [[1], [2, 3, 4]]
+
+
+async def test_who_waits_for_the_time_of_the_next_flush_can_be_stopped() -> None:
+    store = Store()
+    group = GroupCommit(store.flush, apart=3600)
+    await group.submit([1])
+    waiting = asyncio.create_task(group.submit([2]))
+    await asyncio.sleep(0)
+    await group.stop()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert store.flushes == [[1]]

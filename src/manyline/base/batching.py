@@ -2,8 +2,9 @@
 
 Callers hand in items and wait for their own outcomes. Whatever waits is flushed the moment the
 previous flush ends, so an idle system answers at once and a busy one makes its batches as large
-as its store is slow; where a batch costs more than waiting is worth, they are kept apart. Several flushes may be under way beside one another,
-so that this process works on one while the store works on another.
+as its store is slow; where a batch costs more than waiting is worth, they are kept apart. Several
+flushes may be under way beside one another, so that this process works on one while the store
+works on another.
 """
 
 import asyncio

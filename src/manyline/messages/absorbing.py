@@ -161,14 +161,16 @@ class Absorption:
         """No tenant's, so in no list; `closed`, so nobody claims it; with `dueAt`, so in line."""
         # all tenants: the marker is nobody's.
         marker: Document = {
-            "tenantId": NO_TENANT,
             "conversationId": gone_id,
             "seq": FIRST,
             "status": CLOSED,
             "dueAt": NEVER,
         }
         await self._messages.update_one(
-            {"_id": gone_id}, {"$setOnInsert": marker}, upsert=True, session=session
+            {"_id": gone_id, "tenantId": NO_TENANT},
+            {"$setOnInsert": marker},
+            upsert=True,
+            session=session,
         )
 
     async def _move_line(

@@ -184,7 +184,7 @@ class Backend:
         """One request; a body that is JSON is read as such."""
         async with self._session.request(method, self.url + path, **more) as answer:
             raw = await answer.read()
-            body = json.loads(raw) if "json" in answer.content_type else raw
+            body = json.loads(raw) if raw and "json" in answer.content_type else raw
             return Reply(answer.status, answer.headers, body)
 
     async def register(self, number: str = "111111111111111", **changes: Any) -> str:

@@ -87,7 +87,9 @@ async def test_the_handshake(open_backend: Any) -> None:
 
 async def test_health(open_backend: Any, eventually: Any) -> None:
     backend = await open_backend()
-    assert (await backend.call("GET", "/health")).status == 200
+    for method in ("GET", "HEAD"):
+        assert (await backend.call(method, "/health")).status == 200
+        assert (await backend.call(method, "/health/ready")).status == 200
     ready = await backend.call("GET", "/health/ready")
     assert (ready.status, ready.body["status"]) == (200, "degraded")
     assert ready.body["checks"]["worker"]["state"] == "missing"

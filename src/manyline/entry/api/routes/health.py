@@ -21,11 +21,14 @@ def health_routes(foundation: Foundation) -> APIRouter:
     """The operator's three questions."""
     router = APIRouter(tags=["health"])
 
+    # Some load balancers look at the status alone.
+    @router.head("/health", include_in_schema=False)
     @router.get("/health")
     async def health() -> dict[str, Any]:
         """This process answers."""
         return {"ok": True, "status": "up"}
 
+    @router.head("/health/ready", include_in_schema=False)
     @router.get("/health/ready")
     async def ready(response: Response) -> dict[str, Any]:
         """What this process depends on, each with its state; 503 when it cannot take messages."""

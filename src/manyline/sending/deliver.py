@@ -22,7 +22,7 @@ from manyline.sending.models import CLOCKS_DIFFER
 from manyline.sending.repository import OutboxRepository
 from manyline.sending.wakes import Wakes
 from manyline.tenants.directory import TenantDirectory
-from manyline.tenants.models import Tenant, TenantNotFoundError, TenantStatus
+from manyline.tenants.models import Tenant, TenantStatus
 
 # Of so many at once: more would not cost less each, and they all wait for one another.
 MOST_SENT = 200
@@ -180,15 +180,12 @@ class Deliverer:
         return done
 
     async def _active_tenants(self, candidates: Iterable[Pending]) -> dict[ObjectId, Tenant]:
-        found: dict[ObjectId, Tenant] = {}
-        for tenant_id in {message.tenant_id for message in candidates}:
-            try:
-                tenant = await self._directory.by_id(tenant_id)
-            except TenantNotFoundError:
-                continue
-            if tenant.status is TenantStatus.ACTIVE:
-                found[tenant_id] = tenant
-        return found
+        found = await self._directory.by_ids({message.tenant_id for message in candidates})
+        return {
+            tenant_id: tenant
+            for tenant_id, tenant in found.items()
+            if tenant.status is TenantStatus.ACTIVE
+        }
 
     async def _heads(self, candidates: Sequence[Pending], done: Round) -> list[Pending]:
         """Those that are first in their recipient's line; the others are noted as behind."""

@@ -14,7 +14,7 @@ from bson import ObjectId
 
 from manyline.base.clock import Clock
 from manyline.base.errors import StoreUnavailableError
-from manyline.tenants.models import Tenant
+from manyline.tenants.models import Tenant, TenantNotFoundError
 from manyline.tenants.repository import TenantRepository
 
 CACHED_NUMBERS = 20_000
@@ -58,14 +58,28 @@ class TenantDirectory:
                     self._remember(number, found.get(number))
         return found
 
+    async def by_ids(self, tenant_ids: Iterable[ObjectId]) -> dict[ObjectId, Tenant]:
+        """The tenants with these ids; one that does not exist is left out."""
+        found: dict[ObjectId, Tenant] = {}
+        missing: list[ObjectId] = []
+        for tenant_id in set(tenant_ids):
+            tenant = self._by_number.get(self._number_of.get(tenant_id, ""))
+            if tenant is None:
+                missing.append(tenant_id)
+            else:
+                found[tenant_id] = tenant
+        if missing:
+            for tenant in await self._repository.find_by_ids(missing):
+                found[tenant.id] = tenant
+                self._remember(tenant.phone_number_id, tenant)
+        return found
+
     async def by_id(self, tenant_id: ObjectId) -> Tenant:
         """One tenant; raises `TenantNotFoundError`."""
-        number = self._number_of.get(tenant_id)
-        tenant = self._by_number.get(number) if number is not None else None
-        if tenant is None:
-            tenant = await self._repository.get(tenant_id)
-            self._remember(tenant.phone_number_id, tenant)
-        return tenant
+        found = await self.by_ids([tenant_id])
+        if tenant_id not in found:
+            raise TenantNotFoundError("there is no tenant with this id")
+        return found[tenant_id]
 
     async def by_wabas(self, waba_ids: Iterable[str]) -> dict[str, list[Tenant]]:
         """The tenants of these business accounts, read each time: news of one is rare."""

@@ -31,7 +31,6 @@ from manyline.sending.models import Claim, Waiting
 from manyline.tenants.models import (
     Limits,
     Tenant,
-    TenantNotFoundError,
     TenantSettings,
     TenantStatus,
 )
@@ -96,11 +95,9 @@ class Directory:
     def __init__(self) -> None:
         self.tenants: list[Tenant] = []
 
-    async def by_id(self, tenant_id: ObjectId) -> Tenant:
-        for tenant in self.tenants:
-            if tenant.id == tenant_id:
-                return tenant
-        raise TenantNotFoundError("none")
+    async def by_ids(self, tenant_ids: Iterable[ObjectId]) -> dict[ObjectId, Tenant]:
+        wanted = set(tenant_ids)
+        return {tenant.id: tenant for tenant in self.tenants if tenant.id in wanted}
 
     async def by_numbers(self, numbers: Iterable[str]) -> dict[str, Tenant]:
         wanted = set(numbers)

@@ -33,11 +33,9 @@ class Repository:
         self.while_asked()
         return answer
 
-    async def get(self, tenant_id: ObjectId) -> Tenant:
+    async def find_by_ids(self, tenant_ids: Sequence[ObjectId]) -> list[Tenant]:
         self.queries += 1
-        if tenant_id not in self.stored:
-            raise TenantNotFoundError("none")
-        return self.stored[tenant_id]
+        return [self.stored[each] for each in tenant_ids if each in self.stored]
 
     async def changed_since(self, _moment: datetime) -> list[ChangedTenant]:
         return [ChangedTenant(t.id, t.phone_number_id, t.version) for t in self.stored.values()]
@@ -107,6 +105,21 @@ async def test_it_is_bounded(
     await directory.by_numbers([f"stranger {n}" for n in range(100)])
     assert len(directory._by_number) <= 10
     assert len(directory._number_of) <= 10
+
+
+async def test_many_that_are_not_known_yet_are_one_query(
+    make_tenant: Callable[..., Tenant], clock: Any
+) -> None:
+    tenants = [make_tenant(phone_number_id=str(n)) for n in range(5)]
+    repository = Repository(*tenants)
+    directory = directory_of(repository, clock)
+    known, *_ = tenants
+    await directory.by_id(known.id)
+    asked = [ObjectId(), *(tenant.id for tenant in tenants)]
+    assert await directory.by_ids(asked) == {tenant.id: tenant for tenant in tenants}
+    assert repository.queries == 2
+    await directory.by_ids([tenant.id for tenant in tenants])
+    assert repository.queries == 2
 
 
 async def test_nobody_is_nobody(clock: Any) -> None:

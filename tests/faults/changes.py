@@ -107,6 +107,18 @@ def status_without_rank() -> None:
     _replace("manyline.inbound.raising.updates:_conditions", changed)
 
 
+def flush_without_wait() -> None:
+    """A flush is answered when the primary alone has it."""
+
+    def changed(_real: Any) -> Any:
+        async def caught_up(_database: Any) -> None:
+            return None
+
+        return caught_up
+
+    _replace("manyline.infra.one_wait:caught_up", changed)
+
+
 def every_worker_relays() -> None:
     """Nobody asks who holds the relay's role: all do."""
 
@@ -130,6 +142,9 @@ CHANGES = {
     ),
     "status-without-rank": Change(
         "the last status to arrive wins", status_without_rank, ["statuses-shuffled"]
+    ),
+    "flush-without-wait": Change(
+        "no flush waits for the majority", flush_without_wait, ["majority-lost"]
     ),
     "every-worker-relays": Change("no lease on the relay's role", every_worker_relays),
 }

@@ -7,7 +7,6 @@ person who runs the system; this file is where defaults and checks live.
 
 import base64
 import binascii
-import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -17,11 +16,14 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableSettingError
 
+from manyline.base.addresses import has_host, host_and_port, is_loopback, is_plain_host
 from manyline.base.errors import SettingsError
+from manyline.base.tls import client_context
 
 Seconds = Annotated[float, Field(gt=0, le=30 * 24 * 3600, allow_inf_nan=False)]
 
 MOST_APP_SECRETS = 2
+SENTINEL_PORT = 26379
 MAKE_MASTER_KEY = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
 
 
@@ -60,9 +62,21 @@ class Settings(BaseSettings):
     redis_host: str | None = None
     """Unset: `manyline up` starts a private Valkey."""
     redis_port: Annotated[int, Field(ge=1, le=65535)] = 6379
+    redis_username: str | None = None
     redis_password: SecretStr | None = None
+    redis_tls: bool = False
+    """Encrypted, with certificate and host name verified; to the Sentinels as well."""
+    redis_tls_ca_file: Path | None = None
+    """Authorities (PEM) that are believed instead of the system's."""
+    redis_sentinels: Annotated[tuple[tuple[str, int], ...], NoDecode] = ()
+    """`host:port` of each, comma-separated. Set: they say where Redis is, and not REDIS_HOST."""
+    redis_sentinel_master: str | None = None
+    """The name under which the Sentinels know the primary."""
+    redis_sentinel_username: str | None = None
+    redis_sentinel_password: SecretStr | None = None
+    """What the Sentinels themselves ask for, if anything."""
     store_connect_seconds: Seconds = 60.0
-    """How long a starting process keeps trying to reach MongoDB and Redis."""
+    """How long a starting process keeps trying to reach MongoDB; it does not wait for Redis."""
 
     graph_base_url: str = "https://graph.facebook.com"
     graph_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = (
@@ -119,10 +133,25 @@ class Settings(BaseSettings):
             decode_master_key(key.get_secret_value())
         return value
 
+    @field_validator("redis_sentinels", mode="before")
+    @classmethod
+    def _split_sentinels(cls, value: object) -> object:
+        if isinstance(value, str):
+            parts = (part for part in value.split(",") if part.strip())
+            return tuple(host_and_port(part, default_port=SENTINEL_PORT) for part in parts)
+        return value
+
+    @field_validator("redis_tls_ca_file")
+    @classmethod
+    def _usable_authorities(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            client_context(value)
+        return value
+
     @field_validator("graph_base_url")
     @classmethod
     def _plain_base_url(cls, value: str) -> str:
-        if not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", value) or not _has_host(value):
+        if not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", value) or not has_host(value):
             raise ValueError("must look like https://host or http://host:port")
         return value.rstrip("/")
 
@@ -137,7 +166,7 @@ class Settings(BaseSettings):
     @field_validator("graph_allowed_hosts")
     @classmethod
     def _plain_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or not all(_is_plain_host(host) for host in value):
+        if not value or not all(is_plain_host(host) for host in value):
             raise ValueError(
                 "must be hosts separated by commas, each without scheme, port or path, such as"
                 " graph.facebook.com,127.0.0.1"
@@ -153,11 +182,17 @@ class Settings(BaseSettings):
                 " every tenant's token would go there. Correct it, or add the host to"
                 " GRAPH_ALLOWED_HOSTS if it may see them"
             )
-        if self.graph_base_url.startswith("http://") and not _is_loopback(host):
+        if self.graph_base_url.startswith("http://") and not is_loopback(host):
             raise ValueError(
                 f"GRAPH_BASE_URL would send tenants' tokens to {host} without encryption; use"
                 " https (plain http is for this machine only)"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _redis_is_described_whole(self) -> Self:
+        if wrong := [said for said, is_so in _half_of_redis(self).items() if is_so]:
+            raise ValueError("; ".join(wrong))
         return self
 
     @model_validator(mode="after")
@@ -181,12 +216,17 @@ class Settings(BaseSettings):
             missing = [name for name, value in wanted.items() if not value]
             if missing:
                 raise ValueError(f"ENVIRONMENT=production needs {', '.join(missing)} to be set")
-        elif not self.allow_open_bind and not _is_loopback(self.host):
+        elif not self.allow_open_bind and not is_loopback(self.host):
             raise ValueError(
                 f"HOST={self.host} would open an unprotected development server to the network;"
                 " use ENVIRONMENT=production, or ALLOW_OPEN_BIND=1 if something else guards it"
             )
         return self
+
+    @property
+    def names_redis(self) -> bool:
+        """Whether a Redis is set, by its own address or by its Sentinels'."""
+        return self.redis_host is not None or bool(self.redis_sentinels)
 
     @property
     def in_production(self) -> bool:
@@ -223,31 +263,26 @@ def decode_master_key(text: str) -> bytes:
     return key
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _has_host(url: str) -> bool:
-    """Whether a host and, where one is given, a port can be read out of a URL."""
-    try:
-        parts = urlsplit(url)
-        return bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _is_plain_host(text: str) -> bool:
-    """A host name or an IP address, alone."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", text) is not None
-    return True
+def _half_of_redis(settings: Settings) -> dict[str, bool]:
+    """What cannot be meant, with what to do about it, and whether it is so."""
+    sentinels = bool(settings.redis_sentinels)
+    user, password = settings.redis_username, settings.redis_password
+    asker, its_password = settings.redis_sentinel_username, settings.redis_sentinel_password
+    return {
+        "REDIS_HOST and REDIS_SENTINELS are both set, and only one can say where Redis is; take"
+        " REDIS_HOST away if Sentinels watch over it": sentinels and bool(settings.redis_host),
+        "REDIS_SENTINELS and REDIS_SENTINEL_MASTER are only good together: where the Sentinels"
+        " are, and the name that their line `sentinel monitor` gives to the primary": sentinels
+        is not bool(settings.redis_sentinel_master),
+        "REDIS_SENTINEL_USERNAME or REDIS_SENTINEL_PASSWORD is set, and REDIS_SENTINELS names no"
+        " Sentinel to log in to": bool(asker or its_password) and not sentinels,
+        "REDIS_SENTINEL_USERNAME is set, and REDIS_SENTINEL_PASSWORD is not; a user logs in with"
+        " both": bool(asker) and not its_password,
+        "REDIS_USERNAME is set, and REDIS_PASSWORD is not; a user logs in with both": bool(user)
+        and not password,
+        "REDIS_TLS_CA_FILE is set, and REDIS_TLS is not, so nothing would be encrypted; set"
+        " REDIS_TLS=true": settings.redis_tls_ca_file is not None and not settings.redis_tls,
+    }
 
 
 def _explain(error: ValidationError) -> str:

@@ -10,7 +10,13 @@ from manyline.settings import Settings, load_settings
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 LINE = re.compile(r"^(#?)([A-Z][A-Z_]+)=(.*)$", re.MULTILINE)
 ONLY_EXAMPLES = {"APP_SECRET", "MASTER_KEY", "ADMIN_API_KEY", "MONGO_URI", "REDIS_HOST"} | {
+    "REDIS_USERNAME",
     "REDIS_PASSWORD",
+    "REDIS_TLS_CA_FILE",
+    "REDIS_SENTINELS",
+    "REDIS_SENTINEL_MASTER",
+    "REDIS_SENTINEL_USERNAME",
+    "REDIS_SENTINEL_PASSWORD",
     "WORKER_METRICS_PORT",
 }
 

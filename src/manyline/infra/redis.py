@@ -1,4 +1,4 @@
-"""Redis: where the server is, and the two kinds of client that we open to it.
+"""Redis: where the server is, and the two kinds of client that everybody gets to it.
 
 Knows no key and no domain word. redis-py's own defaults fit neither kind: its five seconds of
 `socket_timeout` cut off a blocking read of the same length, and its retries keep a caller who only
@@ -7,17 +7,19 @@ notices, and then no longer notices stale data on a pooled connection. Replies a
 hiredis parses them (a third more commands per second than without, measured).
 """
 
-from collections.abc import Callable
+import ssl
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 from redis.asyncio import Redis
+from redis.asyncio.connection import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import RedisError
 
 from manyline.base.errors import SettingsError
-from manyline.infra.connecting import keep_trying
+from manyline.base.tls import client_context
+from manyline.infra.redis_connection import ServerConnection
+from manyline.infra.sentinel import PrimaryConnection, PrimarySearch, Sentinels
 from manyline.settings import Settings
 
 QUICK_SECONDS = 1.0
@@ -35,26 +37,39 @@ PATIENT_RETRIES = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisServer:
-    """The address of one Redis or Valkey; its password never shows in a `repr`."""
+    """Where one Redis or Valkey is, and what it asks for; a password never shows in a `repr`."""
 
-    host: str
+    host: str = ""
+    """Empty when Sentinels say where it is."""
     port: int = 6379
+    sentinels: Sentinels | None = None
+    username: str | None = None
+    """None: the user `default`."""
     password: str | None = field(default=None, repr=False)
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+    """None: in the clear."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """`REDIS_HOST`, `REDIS_PORT`, `REDIS_PASSWORD`; `SettingsError` when there is no host."""
-        if settings.redis_host is None:
+        """All that begins with `REDIS_`; `SettingsError` when no Redis is named."""
+        if not settings.names_redis:
             raise SettingsError(
-                "REDIS_HOST is not set, so there is no Redis to work with; set it, or use"
-                " `manyline up`, which starts a private one"
+                "REDIS_HOST is not set, nor is REDIS_SENTINELS, so there is no Redis to work with;"
+                " set one, or use `manyline up`, which starts a private one"
             )
+        tls = _tls(settings)
         password = settings.redis_password
         return cls(
-            host=settings.redis_host,
+            host=settings.redis_host or "",
             port=settings.redis_port,
+            sentinels=_sentinels(settings, tls),
+            username=settings.redis_username,
             password=None if password is None else password.get_secret_value(),
+            tls=tls,
         )
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}" if self.sentinels is None else str(self.sentinels)
 
 
 def open_quick_redis(server: RedisServer) -> Redis:
@@ -62,14 +77,10 @@ def open_quick_redis(server: RedisServer) -> Redis:
 
     It connects on first use. Each call raises `redis.exceptions.RedisError` (or `OSError`).
     """
-    return Redis(
-        host=server.host,
-        port=server.port,
-        password=server.password,
-        protocol=2,
-        decode_responses=True,
-        socket_connect_timeout=QUICK_SECONDS,
-        socket_timeout=QUICK_SECONDS,
+    return _open(
+        server,
+        connect_seconds=QUICK_SECONDS,
+        answer_seconds=QUICK_SECONDS,
         retry=Retry(NoBackoff(), 0),
     )
 
@@ -80,33 +91,53 @@ def open_patient_redis(server: RedisServer) -> Redis:
     Connections are pooled, so a blocked read holds up nothing else. A call that meets a broken
     connection is repeated five times over 2.5 s, which is enough for a server that restarts.
     """
-    return Redis(
-        host=server.host,
-        port=server.port,
-        password=server.password,
-        protocol=2,
-        decode_responses=True,
-        socket_connect_timeout=CONNECT_SECONDS,
-        socket_timeout=PATIENT_SECONDS,
+    return _open(
+        server,
+        connect_seconds=CONNECT_SECONDS,
+        answer_seconds=PATIENT_SECONDS,
         retry=Retry(ExponentialBackoff(cap=1.0, base=0.1), PATIENT_RETRIES),
     )
 
 
-async def wait_for_redis(
-    server: RedisServer, *, seconds: float, progress: Callable[[str], None]
-) -> None:
-    """Return once the server answers; tells `progress` of each failed try.
+def _open(
+    server: RedisServer, *, connect_seconds: float, answer_seconds: float, retry: Retry
+) -> Redis:
+    """Where every client comes from; it owns its pool, and closes it when it is closed."""
+    where: dict[str, Any] = {"host": server.host, "port": server.port}
+    if server.sentinels is not None:
+        where = {"search": PrimarySearch(server.sentinels)}
+    pool = ConnectionPool(
+        connection_class=ServerConnection if server.sentinels is None else PrimaryConnection,
+        **where,
+        username=server.username,
+        password=server.password,
+        tls=server.tls,
+        protocol=2,
+        decode_responses=True,
+        socket_connect_timeout=connect_seconds,
+        socket_timeout=answer_seconds,
+        retry=retry,
+    )
+    return Redis.from_pool(pool)
 
-    Raises `StoreUnavailableError` after `seconds`.
-    """
-    client = open_quick_redis(server)
 
-    async def ping() -> None:
-        await client.ping()
-
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if not settings.redis_tls:
+        return None
     try:
-        await keep_trying(
-            ping, what="Redis", seconds=seconds, progress=progress, failures=RedisError
-        )
-    finally:
-        await client.aclose()
+        return client_context(settings.redis_tls_ca_file)
+    except ValueError as error:
+        raise SettingsError(f"REDIS_TLS_CA_FILE {error}") from None
+
+
+def _sentinels(settings: Settings, tls: ssl.SSLContext | None) -> Sentinels | None:
+    if not settings.redis_sentinels:
+        return None
+    password = settings.redis_sentinel_password
+    return Sentinels(
+        addresses=settings.redis_sentinels,
+        primary=settings.redis_sentinel_master or "",
+        username=settings.redis_sentinel_username,
+        password=None if password is None else password.get_secret_value(),
+        tls=tls,
+    )

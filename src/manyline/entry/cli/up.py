@@ -76,11 +76,7 @@ class Up:
 
     async def run(self) -> None:
         """Return after an orderly stop; raise `ManylineError` when it cannot start or go on."""
-        if self._settings.redis_password and not self._settings.redis_host:
-            raise SettingsError(
-                "REDIS_PASSWORD is set but REDIS_HOST is not: the private Valkey has no password;"
-                " set REDIS_HOST, or take REDIS_PASSWORD away"
-            )
+        self._refuse_keys_to_no_redis()
         if self._with_simulator and self._settings.in_production:
             raise SettingsError(
                 "--simulator is for ENVIRONMENT=development: in production its answers would be"
@@ -98,6 +94,20 @@ class Up:
             finally:
                 await self._take_down(signals, supervisor)
                 self._terminal.say("Stopped.")
+
+    def _refuse_keys_to_no_redis(self) -> None:
+        settings = self._settings
+        keys = {
+            "REDIS_USERNAME": settings.redis_username,
+            "REDIS_PASSWORD": settings.redis_password,
+            "REDIS_TLS": settings.redis_tls,
+        }
+        given = ", ".join(name for name, value in keys.items() if value)
+        if given and not settings.names_redis:
+            raise SettingsError(
+                f"{given} is set but REDIS_HOST is not, nor is REDIS_SENTINELS: the private Valkey"
+                " has no password and no TLS; say where your Redis is, or take that away"
+            )
 
     async def _run_until(
         self, signals: _StopSignals, supervisor: Supervisor, work: Coroutine[Any, Any, None]
@@ -158,13 +168,13 @@ class Up:
             stores.append(mongod)
         else:
             self._terminal.step("mongod", "not started: MONGO_URI names one")
-        if self._settings.redis_host is None:
+        if not self._settings.names_redis:
             valkey = Valkey(directory, ports, self._records)
             valkey.prepare()
             where |= {"REDIS_HOST": valkey.host, "REDIS_PORT": str(valkey.port)}
             stores.append(valkey)
         else:
-            self._terminal.step("valkey", "not started: REDIS_HOST names one")
+            self._terminal.step("valkey", "not started: the settings name one")
         return stores, where
 
     async def _start_store(self, store: Server, supervisor: Supervisor) -> None:

@@ -77,7 +77,7 @@ async def _records(settings: Settings, mongo: Mongo) -> list[Finding]:
 
 
 async def _redis(settings: Settings) -> list[Finding]:
-    if settings.redis_host is None:
+    if not settings.names_redis:
         detail = NO_STORE.format("REDIS_HOST", settings.data_dir)
         return [broken(REDIS, detail, "set REDIS_HOST, or start everything: manyline up")]
     return [finding async for finding in check_redis(RedisServer.from_settings(settings))]

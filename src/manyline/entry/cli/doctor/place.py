@@ -24,7 +24,7 @@ def with_embedded_stores(settings: Settings) -> Settings:
     if settings.mongo_uri is None and "mongod" in running & ports.keys():
         uri = f"mongodb://{LOOPBACK}:{ports['mongod']}/{DATABASE}?replicaSet={SET_NAME}"
         found["mongo_uri"] = SecretStr(uri)
-    if settings.redis_host is None and "valkey" in running & ports.keys():
+    if not settings.names_redis and "valkey" in running & ports.keys():
         found |= {"redis_host": LOOPBACK, "redis_port": ports["valkey"]}
     if "simulator" in running and "simulator" in ports:
         found["graph_base_url"] = f"http://{LOOPBACK}:{ports['simulator']}"

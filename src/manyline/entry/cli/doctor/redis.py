@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from manyline.entry.cli.doctor.findings import Finding, broken, ok, warning
 from manyline.infra.redis import RedisServer, open_quick_redis
+from manyline.infra.sentinel import CERTIFICATE_REFUSED
 
 REDIS = "Redis"
 EVICTION = "eviction"
@@ -21,23 +22,58 @@ async def check_redis(server: RedisServer) -> AsyncIterator[Finding]:
     try:
         info = await client.info()
     except AuthenticationError:
-        yield broken(REDIS, "it refused our password", "set REDIS_PASSWORD to the one it has")
+        yield broken(
+            REDIS,
+            "it refused our user name or password",
+            "set REDIS_PASSWORD, and REDIS_USERNAME for any user but `default`, to what it has",
+        )
+        return
+    except NoPermissionError:
+        yield warning(
+            REDIS,
+            f"answers at {server}, but this user may not ask INFO, so nothing more is known",
+            "give the user +info",
+        )
         return
     except (RedisError, OSError) as error:
         yield broken(
             REDIS,
-            f"no answer at {server.host}:{server.port} ({type(error).__name__}); webhooks are"
-            " still taken, but sends wait",
-            "start it, or correct REDIS_HOST, REDIS_PORT and REDIS_PASSWORD",
+            f"no answer at {server} ({_reason(error)}); webhooks are still taken, but sends wait",
+            _cure(error, server),
         )
         return
     finally:
         await client.aclose()
     name = "Valkey" if "valkey_version" in info else "Redis"
     version = info.get("valkey_version") or info.get("redis_version")
-    yield ok(REDIS, f"{name} {version} at {server.host}:{server.port}")
+    if info.get("role") == "slave":
+        yield broken(
+            REDIS,
+            f"{name} {version} at {server} is a replica, which takes no jobs",
+            "name its primary, or the Sentinels that know it: REDIS_SENTINELS",
+        )
+        return
+    yield ok(REDIS, f"{name} {version} at {server}")
     for finding in read_info(info):
         yield finding
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without what was sent: redis-py names hosts and ports and nothing else."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _cure(error: Exception, server: RedisServer) -> str:
+    if CERTIFICATE_REFUSED in str(error):
+        return (
+            "if an authority of your own signed its certificate: REDIS_TLS_CA_FILE; if the name"
+            " does not fit: name it as the certificate does"
+        )
+    if server.sentinels is not None:
+        return (
+            "start it, or correct REDIS_SENTINELS, REDIS_SENTINEL_MASTER and the Sentinels' login"
+        )
+    return "start it, or correct REDIS_HOST, REDIS_PORT and REDIS_TLS"
 
 
 def read_info(info: dict[str, Any]) -> list[Finding]:

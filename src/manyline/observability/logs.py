@@ -8,7 +8,8 @@ the rule is not to log them at all.
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -40,10 +41,29 @@ def configure_logs(*, json_lines: bool, level: str, role: str) -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _Lossy(sys.stdout))),
         cache_logger_on_first_use=True,
     )
     _route_standard_library(shared, renderer, threshold)
+
+
+class _Lossy:
+    """A stream that may lose lines: its disk is full, or nobody reads the pipe any more.
+
+    Whoever wrote the line goes on: a log that fails must not end a worker, nor a connection whose
+    webhook is stored.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def strike_out(_logger: Any, _method: str, line: Line) -> Line:

@@ -3,6 +3,8 @@
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,6 +59,19 @@ def test_json_lines_carry_role_time_level_and_context(capsys: pytest.CaptureFixt
         "token": "[struck out]",
         "count": 3,
     }
+
+
+def test_a_line_that_cannot_be_written_is_lost_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        configure_logs(json_lines=True, level="info", role="api")
+        structlog.get_logger("test").info("something")
+        with pytest.raises(OSError, match="No space left"):
+            full.flush()
+        with suppress(OSError):
+            full.close()
 
 
 def test_other_libraries_lines_are_of_the_same_kind(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
@@ -38,7 +39,7 @@ class GroupCommit(Generic[Item, Outcome]):
 
     When `flush` raises, every submission of that flush gets the exception. At most `flushes` run
     at once; another begins beside those under way only when `worth_another` items wait for it, and
-    none sooner than `apart` seconds after the one before began.
+    none sooner than `apart` seconds after the one before began, unless `enough` items wait.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class GroupCommit(Generic[Item, Outcome]):
         flushes: int = 1,
         worth_another: int = 1,
         apart: float = 0.0,
+        enough: int = 1,
     ) -> None:
         self._flush = flush
         self._flush_items = flush_items
@@ -59,7 +61,10 @@ class GroupCommit(Generic[Item, Outcome]):
         self._flushes = flushes
         self._worth_another = worth_another
         self._apart = apart
+        self._enough = enough
+        self._enough_wait = asyncio.Event()
         self._next_at = 0.0
+        self._stopped = False
         self._flushers: set[asyncio.Task[None]] = set()
 
     @property
@@ -76,9 +81,13 @@ class GroupCommit(Generic[Item, Outcome]):
             return []
         if self._count and self._count + len(items) > self._waiting_items:
             raise OverloadedError("too much is waiting to be stored; try again in a few seconds")
+        if self._stopped:
+            raise asyncio.CancelledError
         done: asyncio.Future[Sequence[Outcome]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Submission(items, done))
         self._count += len(items)
+        if self._count >= self._enough:
+            self._enough_wait.set()
         if not self._flushers or (
             len(self._flushers) < self._flushes and self._count >= self._worth_another
         ):
@@ -93,7 +102,8 @@ class GroupCommit(Generic[Item, Outcome]):
             await asyncio.wait(self._flushers)
 
     async def stop(self) -> None:
-        """Cancel what is under way or waits; whoever waits for it gets the cancellation."""
+        """Cancel what is under way, waits or comes; whoever waits for it gets the cancellation."""
+        self._stopped = True
         while self._waiting:
             self._waiting.popleft().done.cancel()
         self._count = 0
@@ -104,14 +114,19 @@ class GroupCommit(Generic[Item, Outcome]):
     async def _flush_while_waiting(self) -> None:
         try:
             while self._waiting:
-                if (early := self._next_at - time.monotonic()) > 0:
-                    await asyncio.sleep(early)
-                    continue
-                self._next_at = time.monotonic() + self._apart
+                await self._keep_apart()
                 await self._flush_once(self._take())
         finally:
             # In this very step: who hands something in after it must find that nobody flushes.
             self._flushers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    async def _keep_apart(self) -> None:
+        early = self._next_at - time.monotonic()
+        if early > 0 and self._count < self._enough:
+            self._enough_wait.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._enough_wait.wait(), early)
+        self._next_at = time.monotonic() + self._apart
 
     def _take(self) -> list[_Submission[Item, Outcome]]:
         taken: list[_Submission[Item, Outcome]] = []

@@ -200,12 +200,13 @@ async def test_stopped_leaves_nobody_waiting() -> None:
     assert [type(result) for result in results] == [asyncio.CancelledError] * 3
     assert (store.flushes, group.waiting) == ([[0]], 0)
     store.open.set()
-    assert await group.submit([4]) == [8]
+    with pytest.raises(asyncio.CancelledError):
+        await group.submit([4])
 
 
 async def test_flushes_that_are_kept_apart_gather_what_comes_between() -> None:
     store = Store()
-    group = GroupCommit(store.flush, apart=0.3)
+    group = GroupCommit(store.flush, apart=0.3, enough=4)
     assert await group.submit([1]) == [2]
     others = []
     for n in (2, 3, 4):
@@ -218,7 +219,7 @@ async def test_flushes_that_are_kept_apart_gather_what_comes_between() -> None:
 
 async def test_who_waits_for_the_time_of_the_next_flush_can_be_stopped() -> None:
     store = Store()
-    group = GroupCommit(store.flush, apart=3600)
+    group = GroupCommit(store.flush, apart=3600, enough=2)
     await group.submit([1])
     waiting = asyncio.create_task(group.submit([2]))
     await asyncio.sleep(0)
@@ -226,3 +227,16 @@ async def test_who_waits_for_the_time_of_the_next_flush_can_be_stopped() -> None
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert store.flushes == [[1]]
+
+
+async def test_when_enough_wait_nobody_waits_for_the_time() -> None:
+    store = Store()
+    group = GroupCommit(store.flush, apart=3600, enough=3)
+    await group.submit([1])
+    others = [asyncio.create_task(group.submit([n])) for n in (2, 3)]
+    await asyncio.sleep(0)
+    assert store.flushes == [[1]]
+    async with asyncio.timeout(5):
+        assert await group.submit([4]) == [8]
+    assert [await other for other in others] == [[4], [6]]
+    assert store.flushes == [[1], [2, 3, 4]]

@@ -102,8 +102,9 @@ class ConversationRepository:
             absent = await self._absent(turn.conversation_id for turn in turns)
             missing |= absent
             first = {turn.conversation_id: turn for turn in turns if turn.conversation_id in absent}
+            # All others again: which of them found theirs is not told, and twice does no harm.
             turns = await self._open(list(first.values())) + [
-                turn for turn in turns if first.get(turn.conversation_id, turn) is not turn
+                turn for turn in turns if first.get(turn.conversation_id) is not turn
             ]
         return missing
 

@@ -28,6 +28,7 @@ from pymongo.errors import (
     WriteConcernError,
 )
 from pymongo.monitoring import CommandListener
+from pymongo.server_description import ServerDescription
 from pymongo.write_concern import WriteConcern
 
 from manyline.base.clock import StoreClock
@@ -45,6 +46,7 @@ MAJORITY_TIMEOUT_MS = 8_000
 CLOCK_INTERVAL_SECONDS = 30.0
 
 Document = dict[str, Any]
+ServerSelector = Callable[[list[ServerDescription]], list[ServerDescription]]
 Collection = AsyncCollection[Document]
 Database = AsyncDatabase[Document]
 
@@ -61,7 +63,13 @@ class Mongo:
         await self.client.close()
 
 
-def open_mongo(uri: str, *, app_name: str, listeners: Sequence[CommandListener] = ()) -> Mongo:
+def open_mongo(
+    uri: str,
+    *,
+    app_name: str,
+    listeners: Sequence[CommandListener] = (),
+    server_selector: ServerSelector | None = None,
+) -> Mongo:
     """Make the client (it connects on first use); raises `SettingsError` for a bad URI.
 
     `listeners` hear of every command, which costs each some 10 µs.
@@ -76,6 +84,7 @@ def open_mongo(uri: str, *, app_name: str, listeners: Sequence[CommandListener] 
             connectTimeoutMS=SELECTION_TIMEOUT_MS,
             maxPoolSize=50,
             event_listeners=listeners,
+            server_selector=server_selector,
         )
         name = client.get_default_database(DEFAULT_DATABASE).name
     except (InvalidURI, ConfigurationError, ValueError) as error:

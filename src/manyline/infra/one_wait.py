@@ -9,8 +9,9 @@ before it; that is how MongoDB itself waits for a write.
 This holds within one term of one primary. Of a primary that was replaced in the middle, the first
 writes may be lost although a majority has the last. So each reply is looked at: it tells the term
 of what the primary wrote last (`opTime.t`). Unless all are of the term that was the latest when the
-flush began, nothing is promised. What was read was read from the primary of that term too, or of a
-later one, since the driver goes to no earlier one once it has heard of a later.
+flush began, nothing is promised. And before the driver sends a command it is asked where to
+(`Terms.stay`): a flush goes to no later primary than it began with, since what it wrote there could
+speak of people who were lost with the earlier one.
 
 A flush that begins before any reply told a term, or whose replies tell none (mongos, and whatever
 else speaks MongoDB's protocol), waits with every write.
@@ -27,6 +28,8 @@ from pymongo.monitoring import (
     CommandStartedEvent,
     CommandSucceededEvent,
 )
+from pymongo.server_description import ServerDescription
+from pymongo.server_type import SERVER_TYPE
 from pymongo.write_concern import WriteConcern
 
 from manyline.base.errors import StoreUnavailableError
@@ -34,6 +37,10 @@ from manyline.infra.mongo import Collection, Database, store_errors
 
 PRIMARY_ALONE = WriteConcern(1)
 NOBODY = {"_id": "nobody"}
+CHANGED = (
+    "the database changed its primary in the middle of this; nothing was promised, try again in a"
+    " few seconds"
+)
 
 
 @dataclass(slots=True)
@@ -71,6 +78,23 @@ class Terms(CommandListener):
     def failed(self, event: CommandFailedEvent) -> None:
         """Whoever asked is told by the driver."""
 
+    def stay(self, servers: list[ServerDescription]) -> list[ServerDescription]:
+        """For the client's `server_selector`: a flush goes to no later primary than it began with.
+
+        What it would store there may speak of people whom the earlier one took along with it.
+        Raises `StoreUnavailableError`. A primary's `electionId` ends in its term, eight bytes.
+        """
+        for server in servers:
+            if server.server_type != SERVER_TYPE.RSPrimary or server.election_id is None:
+                continue
+            term = int.from_bytes(server.election_id.binary[4:])
+            if self.latest is not None:
+                self.latest = max(term, self.latest)
+            flush = _open_flush()
+            if flush is not None and term > flush.term:
+                raise StoreUnavailableError(CHANGED)
+        return servers
+
 
 class OneWait:
     """Opens flushes; see above."""
@@ -88,6 +112,9 @@ class OneWait:
         if self._terms.latest is None:
             yield
             return
+        # A primary that the driver has heard of since the last write costs nobody a 503.
+        known = self._database.client.topology_description.server_descriptions()
+        self._terms.stay(list(known.values()))
         flush = _Flush(self._terms.latest)
         token = _flush.set(flush)
         try:
@@ -101,8 +128,10 @@ class OneWait:
 
 def writing(collection: Collection) -> Collection:
     """The collection to write to: in a flush one that does not wait for the majority."""
-    if _open_flush() is None:
+    flush = _open_flush()
+    if flush is None:
         return collection
+    flush.wrote = True  # Whatever the reply tells, and whether there is one.
     return collection.with_options(write_concern=PRIMARY_ALONE)
 
 
@@ -123,10 +152,7 @@ async def caught_up(database: Database) -> None:
     with store_errors():
         await database["leases"].update_one(NOBODY, {"$set": {"waited": True}})
     if flush.strayed:
-        raise StoreUnavailableError(
-            "the database changed its primary in the middle of this; nothing was promised, try"
-            " again in a few seconds"
-        )
+        raise StoreUnavailableError(CHANGED)
 
 
 def _open_flush() -> _Flush | None:

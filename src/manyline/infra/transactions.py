@@ -33,7 +33,7 @@ async def atomically(database: Database, work: Callable[[Session], Awaitable[Res
     do nothing twice. A duplicate key is taken for a race and tried again as well. Raises
     `StoreUnavailableError`.
     """
-    # Its snapshot may be older than a write that the majority does not have yet.
+    # Its snapshot may be older than a write beside which others are still under way.
     await caught_up(database)
     with store_errors():
         async with database.client.start_session() as session:

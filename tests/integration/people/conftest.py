@@ -145,7 +145,7 @@ def hours(clock: Any) -> RunningClock:
 async def processes(mongo_uri: str, hours: RunningClock) -> AsyncIterator[Processes]:
     """So many processes of one tenant."""
     terms = Terms()
-    mongo = open_mongo(mongo_uri, app_name="test", listeners=[terms])
+    mongo = open_mongo(mongo_uri, app_name="test", listeners=[terms], server_selector=terms.stay)
     database, tenant_id = mongo.database, ObjectId()
     for repository in (CustomerRepository, ConversationRepository, MessageRepository):
         await repository(database).ensure_indexes()

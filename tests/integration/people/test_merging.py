@@ -1,6 +1,5 @@
 """Two customers who turn out to be one: all that was theirs is one person's afterwards."""
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -171,32 +170,6 @@ async def test_somebody_who_is_merged_while_they_are_first_met(processes: Any) -
     made = await slow.conversations.record([turn], first_met=people.first_met)
     await slow.customers.reunite(made)
     assert "the first words" in await process.said(await process.customer(NUMBER))
-
-
-async def test_whoever_takes_somebody_over_may_be_taken_over_meanwhile(
-    processes: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """B becomes A's, and before all that was said to C came to B, that begins to come to B."""
-    slow, quick = processes(2)
-    for name in ("A", "B", "C"):
-        await quick.hear(f"bsuid:IN.{name}", text=name)
-    begun, go_on = asyncio.Event(), asyncio.Event()
-    move_settled = slow.merges._move_settled
-
-    async def move_late(*who: ObjectId) -> int:
-        begun.set()
-        await go_on.wait()
-        moved: int = await move_settled(*who)
-        return moved
-
-    monkeypatch.setattr(slow.merges, "_move_settled", move_late)
-    late = asyncio.create_task(slow.hear("bsuid:IN.B", "bsuid:IN.C", text="B is C"))
-    await begun.wait()
-    await quick.hear("bsuid:IN.A", "bsuid:IN.B", text="A is B")
-    go_on.set()
-    await late
-    said = await quick.said(await quick.customer("bsuid:IN.C"))
-    assert sorted(said) == ["A", "A is B", "B", "B is C", "C"]
 
 
 async def test_the_sweep_finds_what_a_dead_process_left(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextvars import Context
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 from pymongo.monitoring import CommandListener
 from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
 
 from manyline.base.errors import StoreUnavailableError
 from manyline.customers.models import Sighting
@@ -65,7 +67,7 @@ class Open:
 
 async def opened(uri: str) -> AsyncIterator[Open]:
     heard, terms = Heard(), Terms()
-    mongo = open_mongo(uri, app_name="test", listeners=[heard, terms])
+    mongo = open_mongo(uri, app_name="test", listeners=[heard, terms], server_selector=terms.stay)
     yield Open(mongo, heard, terms, OneWait(mongo.database, terms))
     await mongo.close()
 
@@ -176,7 +178,9 @@ async def step_down(database: AsyncDatabase[dict[str, Any]], eventually: Any) ->
         except OperationFailure:
             return False
 
-    await eventually(is_primary, within=30)
+    # Whoever flushes would be refused by then.
+    waiting = asyncio.create_task(eventually(is_primary, within=30), context=Context())
+    await waiting
 
 
 async def test_nothing_is_promised_when_the_primary_changed(
@@ -223,3 +227,86 @@ async def test_whom_a_lost_primary_knew_is_looked_up_anew(
         found = (await people.resolve([sighting])).ids[key]
     assert found != lost
     assert await database["customers"].find_one({"_id": found}) is not None
+
+
+async def test_a_flush_writes_nothing_to_a_later_primary(unsteady: Open, eventually: Any) -> None:
+    """What it would store there may speak of somebody who went with the earlier one."""
+    store = unsteady
+    await store.hear_the_term()
+    first = store.terms.latest
+    with pytest.raises(StoreUnavailableError, match="changed its primary"):
+        async with store.one_wait.flush():
+            await writing(store.things).insert_one({"_id": "a customer"})
+            await step_down(store.mongo.database, eventually)
+            await writing(store.things).insert_one({"_id": "what they said"})
+    assert await store.things.find_one({"_id": "what they said"}) is None
+    # Nobody has written to the new one yet, and the next flush goes there all the same.
+    assert first is not None
+    async with store.one_wait.flush():
+        assert term_of_flush() == first + 1
+        await writing(store.things).insert_one({"_id": 3})
+
+
+async def test_a_majority_that_does_not_come_is_the_store_s_failure(
+    store: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.hear_the_term()
+    nobody_has_it = store.mongo.database.with_options(write_concern=WriteConcern(2, wtimeout=50))
+    with pytest.raises(StoreUnavailableError):
+        async with OneWait(nobody_has_it, store.terms).flush():
+            await writing(store.things).insert_one({"_id": 1})
+
+
+async def test_who_is_met_in_an_earlier_term_is_not_remembered(unsteady: Open, clock: Any) -> None:
+    """A flush of the term before still looks people up when one of the next begins."""
+    store = unsteady
+    await store.hear_the_term()
+    database, first = store.mongo.database, store.terms.latest
+    assert first is not None
+    repository = CustomerRepository(database)
+    await repository.ensure_indexes()
+    people = CustomerService(
+        repository=repository, merges=CustomerMerges(database, clock=clock), clock=clock
+    )
+    tenant_id = ObjectId()
+    early, late = (Sighting(tenant_id=tenant_id, identity=f"tel:+91901234567{n}") for n in (1, 2))
+    found, go_on = asyncio.Event(), asyncio.Event()
+    find = repository.find
+
+    async def slow_find(keys: Any) -> Any:
+        asked = list(keys)
+        answer = await find(asked)
+        if (tenant_id, early.identity) in asked and not go_on.is_set():
+            found.set()
+            await go_on.wait()
+        return answer
+
+    repository.find = slow_find  # type: ignore[method-assign]
+
+    async def flush(sighting: Sighting) -> ObjectId:
+        async with store.one_wait.flush():
+            return (await people.resolve([sighting])).ids[tenant_id, sighting.identity]
+
+    slow = asyncio.create_task(flush(early))
+    await found.wait()
+    store.terms.latest = first + 1  # As a reply of the next primary tells it.
+    with pytest.raises(StoreUnavailableError):
+        await flush(late)
+    go_on.set()
+    lost = await slow
+    await database["customers"].delete_one({"_id": lost})
+    with pytest.raises(StoreUnavailableError):
+        await flush(early)
+    assert people._met.get((tenant_id, early.identity)) != lost
+
+
+async def test_a_change_between_two_flushes_costs_nothing(unsteady: Open, eventually: Any) -> None:
+    store = unsteady
+    await store.hear_the_term()
+    first = store.terms.latest
+    await step_down(store.mongo.database, eventually)
+    store.terms.latest = first  # As if nobody had asked for a server since.
+    assert first is not None
+    async with store.one_wait.flush():
+        assert term_of_flush() == first + 1
+        await writing(store.things).insert_one({"_id": 1})

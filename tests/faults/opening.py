@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from manyline.infra.embedded.ports import KeptPorts
 from tests.e2e.proof.stage import APP_SECRET, LATENCY_SECONDS
 from tests.e2e.proof.talk import WEBHOOK
 from tests.e2e.system import bare_environment
+from tests.faults.disk import open_disk
+from tests.faults.hosts import META, Hosts
+from tests.faults.network import open_network
 from tests.faults.processes import Process
 from tests.faults.stage import LEASE_SECONDS, ROOT, Role, Stage
 from tests.faults.stores import ReplicaSet, Valkey
@@ -37,40 +40,63 @@ async def open_stage(
     workers: int = 2,
     nodes: int = 1,
     armed: Sequence[Role] = (),
+    network: bool = False,
+    disks: Mapping[str, int] | None = None,
     change: Mapping[Role, str] | None = None,
     simulated: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stage]:
-    """Everything started and ready, in an empty directory of its own; nothing is left behind."""
+    """Everything started and ready, in an empty directory of its own; nothing is left behind.
+
+    Raises `NotPlayableError` when this machine gives no network or no disks, see `Row`.
+    """
     (directory / "logs").mkdir()
     ports = KeptPorts(directory / "ports.json")
-    mongods, valkey = ReplicaSet(directory, ports, nodes=nodes), Valkey(directory, ports)
+    counts = {"mongod": nodes, "api": apis, "worker": workers}
     knobs = {"app_secret": APP_SECRET, "latency_seconds": LATENCY_SECONDS, **(simulated or {})}
-    connector = aiohttp.TCPConnector(limit=0)
-    async with (
-        Simulator(Settings(**knobs)) as simulator,
-        aiohttp.ClientSession(connector=connector) as session,
-    ):
+    async with AsyncExitStack() as held:
+        hosts = held.enter_context(open_network(_names(counts))) if network else Hosts()
+        small = {
+            name: held.enter_context(open_disk(directory / name, megabytes))
+            for name, megabytes in (disks or {}).items()
+        }
+        simulator = Simulator(Settings(**knobs), host=hosts.address(META))
+        connector = aiohttp.TCPConnector(limit=0)
         stage = Stage(
             directory=directory,
-            mongods=mongods,
-            valkey=valkey,
-            simulator=simulator,
-            session=session,
+            hosts=hosts,
+            disks=small,
+            mongods=ReplicaSet(directory, ports, hosts, nodes=nodes),
+            valkey=Valkey(directory, ports, hosts),
+            simulator=await held.enter_async_context(simulator),
+            session=await held.enter_async_context(aiohttp.ClientSession(connector=connector)),
         )
         settings = _settings(stage) | dict(environment or {})
         roles: list[Role] = ["api"] * apis + ["worker"] * workers  # type: ignore[assignment]
         for role in roles:
             changed = (change or {}).get(role)
             _add(stage, role, settings, ports, armed=role in armed, change=changed)
-        try:
-            await asyncio.gather(mongods.open(), valkey.open())
-            await stage.start(*stage.apis, *stage.workers)
-            simulator.settings.webhook_url = stage.url + WEBHOOK
+        async with _started(stage):
             yield stage
-        finally:
-            for process in stage.everything():
-                process.end()
+
+
+@asynccontextmanager
+async def _started(stage: Stage) -> AsyncIterator[None]:
+    """Every process of it, as long as the block lasts."""
+    try:
+        await asyncio.gather(stage.mongods.open(), stage.valkey.open())
+        await stage.start(*stage.apis, *stage.workers)
+        stage.simulator.settings.webhook_url = stage.url + WEBHOOK
+        yield
+    finally:
+        for process in stage.everything():
+            process.end()
+
+
+def _names(counts: Mapping[str, int]) -> list[str]:
+    """Of all processes, as they are named on the stage."""
+    numbered = [f"{role}-{place + 1}" for role, count in counts.items() for place in range(count)]
+    return ["valkey", *numbered]
 
 
 def _settings(stage: Stage) -> dict[str, str]:
@@ -79,9 +105,9 @@ def _settings(stage: Stage) -> dict[str, str]:
         **QUICK,
         "MANYLINE_DATA_DIR": str(stage.directory / "data"),
         "MONGO_URI": stage.mongods.uri,
-        "REDIS_HOST": "127.0.0.1",
+        "REDIS_HOST": stage.valkey.address,
         "REDIS_PORT": str(stage.valkey.port),
-        "GRAPH_BASE_URL": stage.simulator.base_url,
+        "GRAPH_BASE_URL": stage.hosts.graph_url(stage.simulator.base_url),
         "APP_SECRET": APP_SECRET,
         "MASTER_KEY": secrets.token_hex(32),
         # This tree's product, wherever the one that is installed lies.
@@ -103,13 +129,14 @@ def _add(
     own = {"FAULTS_FUSE": str(stage.fuse_of(name))}
     port = ports.claim(name) if role == "api" else None
     if port is not None:
-        own["PORT"] = str(port)
+        own |= {"HOST": stage.hosts.address(name), "PORT": str(port)}
+        own["ALLOW_OPEN_BIND"] = str(stage.hosts.open_bind).lower()
     if change is not None:
         own["FAULTS_CHANGE"] = change
     launcher = "tests.faults.armed" if armed or change else "manyline"
     process = Process(
         name,
-        [sys.executable, "-m", launcher, role],
+        stage.hosts.command(name, [sys.executable, "-m", launcher, role]),
         environment={**settings, **own},
         log=stage.directory / "logs" / f"{name}.log",
         cwd=stage.directory,

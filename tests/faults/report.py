@@ -1,18 +1,24 @@
-"""The result as a table: on the terminal, and in docs/faults.md between two markers."""
+"""The result as a table: on the terminal, and in docs/faults.md between markers.
+
+The page has two blocks: one of the rows of every run, one of those that are played by hand.
+"""
 
 import platform
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import psutil
 
+from tests.faults.catalogue import all_rows
+from tests.faults.row import Row
 from tests.faults.run import Played
 from tests.faults.stage import ROOT
 
 PAGE = ROOT / "docs" / "faults.md"
-BEGIN = "<!-- made by `make faults ARGS=--write`: begin -->"
-END = "<!-- made by `make faults ARGS=--write`: end -->"
+EVERY_RUN = "<!-- made by `make faults ARGS=--write`: {} -->"
+BY_HAND = '<!-- made by `make faults ARGS="--by-hand --write"`: {} -->'
 
 
 def printed_table(played: Sequence[Played]) -> str:
@@ -28,28 +34,74 @@ def printed_table(played: Sequence[Played]) -> str:
 
 
 def write_page(played: Sequence[Played], *, seed: int) -> None:
-    """Put the result between the page's markers; raises `ValueError` when they are gone."""
+    """Put the result between the page's markers, each row into its block.
+
+    A block of which no row was played stays as it is. Raises `ValueError` when markers are gone.
+    """
     page = PAGE.read_text(encoding="utf-8")
-    found = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
-    if not found.search(page):
-        raise ValueError(f"{PAGE} has lost its markers {BEGIN!r} and {END!r}")
-    made = "\n".join([BEGIN, "", *_section(played, seed), "", END])
-    PAGE.write_text(found.sub(lambda _: made, page), encoding="utf-8")
+    every_run = [one for one in played if not one.row.by_hand]
+    by_hand = [one for one in played if one.row.by_hand]
+    if every_run:
+        page = with_block(page, EVERY_RUN, lambda _: _result(every_run, seed))
+    if by_hand:
+        page = with_block(page, BY_HAND, partial(result_by_hand, by_hand, seed))
+    PAGE.write_text(page, encoding="utf-8")
 
 
-def _section(played: Sequence[Played], seed: int) -> Iterable[str]:
+def with_block(page: str, marker: str, made: Callable[[str], Iterable[str]]) -> str:
+    """The page with other lines between two markers, made from what stands there.
+
+    Raises `ValueError` without the markers.
+    """
+    begin, end = marker.format("begin"), marker.format("end")
+    found = re.search(re.escape(begin) + "(.*?)" + re.escape(end), page, re.DOTALL)
+    if found is None:
+        raise ValueError(f"{PAGE} has lost its markers {begin!r} and {end!r}")
+    block = "\n".join([begin, "", *made(found[1]), "", end])
+    return page[: found.start()] + block + page[found.end() :]
+
+
+def _result(played: Sequence[Played], seed: int) -> Iterable[str]:
     held = sum(one.held for one in played)
     total = sum(one.seconds for one in played)
     yield f"{machine()}. Seed {seed}: {held} of {len(played)} rows hold; {total / 60:.0f} minutes."
+    yield from _tables([(one.row, _line(one.row, _seen(one))) for one in played])
+
+
+def result_by_hand(played: Sequence[Played], seed: int, before: str) -> Iterable[str]:
+    """Every row that is played by hand: those just played, and the others as they stand there.
+
+    One may take half an hour, so they need not be played in one run; on one machine they must.
+    """
+    here = f"{machine()}. Each row as it was played last."
+    stands = dict(re.findall(r"^(\| `[^`]+` \|).* \| ([^|]*) \|$", before, re.MULTILINE))
+    seen = {
+        one.row.name: f"{_seen(one)}; seed {seed}, {one.seconds / 60:.1f} minutes" for one in played
+    }
+    lines = []
+    for row in all_rows():
+        if row.by_hand:
+            old = stands.get(f"| `{row.name}` |") if here in before else None
+            lines.append((row, _line(row, seen.get(row.name) or old or "not played")))
+    yield here
+    yield from _tables(lines)
+
+
+def _tables(lines: Iterable[tuple[Row, str]]) -> Iterable[str]:
+    """One for each family."""
     family = ""
-    for one in played:
-        if one.row.family != family:
-            family = one.row.family
+    for row, line in lines:
+        if row.family != family:
+            family = row.family
             yield from ("", f"### {family.capitalize()}", "")
             yield "| row | what was done | what must hold besides | what was seen |"
             yield "|---|---|---|---|"
-        cells = (f"`{one.row.name}`", one.row.done, one.row.holds, _seen(one))
-        yield f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+        yield line
+
+
+def _line(row: Row, seen: str) -> str:
+    cells = (f"`{row.name}`", row.done, row.holds, seen)
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
 
 
 def _seen(one: Played) -> str:

@@ -39,6 +39,10 @@ class Row:
     play: Play
     short: bool = False
     """Whether it is one of those that CI plays."""
+    by_hand: bool = False
+    """It needs privileges or half an hour: it is played only when named, or with `--by-hand`."""
+    play_seconds: float = 180.0
+    """How long it may take, with its stage and its verdict."""
     doubts: bool = False
     """Whether messages may end in doubt, each for a cause that the journal or a kill shows."""
     apis: int = 2
@@ -47,6 +51,11 @@ class Row:
     """Of the replica set."""
     armed: Sequence[Role] = ()
     """Roles whose processes can be given a fuse, see `Stage.arm`."""
+    network: bool = False
+    """Whether each process runs on a host of its own, see `network.Network`; needs root."""
+    disks: Mapping[str, int] = field(default_factory=dict)
+    """Directories of the stage's that are file systems of their own, and of how many MB: `mongo-1`
+    is where `mongod-1` keeps its data, `valkey` where Valkey does; needs root."""
     change: Mapping[Role, str] = field(default_factory=dict)
     """Of `changes`, by role: a fault that has to be made inside the process."""
     simulated: Mapping[str, Any] = field(default_factory=dict)

@@ -15,7 +15,6 @@ from tests.faults.row import NotPlayableError, Row
 from tests.faults.stage import Role, Stage
 from tests.faults.verdict import come_to_rest
 
-PLAY_SECONDS = 180.0
 LOG_LINES = 12
 STORES = ("mongod", "valkey")
 USUAL = ("] request  ", "messages.settled")
@@ -64,7 +63,7 @@ async def play(row: Row, *, seed: int, broken: str | None) -> Played:
         return Played(row, seed, broken, time.monotonic() - began, **what)
 
     try:
-        async with asyncio.timeout(PLAY_SECONDS):
+        async with asyncio.timeout(row.play_seconds):
             seen = await _play(row, directory, seed=seed, broken=broken)
     except NotPlayableError as reason:
         shutil.rmtree(directory)
@@ -87,6 +86,8 @@ async def _play(row: Row, directory: Path, *, seed: int, broken: str | None) -> 
         workers=row.workers,
         nodes=row.nodes,
         armed=row.armed,
+        network=row.network,
+        disks=row.disks,
         change=change,
         simulated=row.simulated,
         environment=row.environment,

@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import aiohttp
 from pymongo import AsyncMongoClient
@@ -26,9 +26,15 @@ from tests.e2e.proof.stage import TOKEN, Kill, Line
 from tests.e2e.proof.stage import Stage as ProofStage
 from tests.e2e.proof.talk import WEBHOOK, Talk
 from tests.faults.armed import note_beside
+from tests.faults.hosts import Hosts
 from tests.faults.load import END_SECONDS, Conversation, Talking
 from tests.faults.processes import Process, until
 from tests.faults.stores import ReplicaSet, Valkey
+
+if TYPE_CHECKING:
+    # They say what a row needs of the machine, and know rows; rows know the stage.
+    from tests.faults.disk import Disk
+    from tests.faults.network import Network
 
 ROOT = Path(__file__).parents[2]
 LEASE_SECONDS = 7.0
@@ -49,12 +55,18 @@ class Stage:
         self,
         *,
         directory: Path,
+        hosts: Hosts,
+        disks: Mapping[str, "Disk"],
         mongods: ReplicaSet,
         valkey: Valkey,
         simulator: Simulator,
         session: aiohttp.ClientSession,
     ) -> None:
         self.directory = directory
+        self.hosts = hosts
+        """Where each process runs; `network` when a row asked for one."""
+        self.disks = disks
+        """Small file systems, by the directories of `Row.disks`."""
         self.mongods = mongods
         self.valkey = valkey
         self.simulator = simulator
@@ -83,6 +95,11 @@ class Stage:
         self._turns = itertools.count()
         self._customers = itertools.count(919_000_000_001)
         self._abandoned: frozenset[str] = frozenset()
+
+    @property
+    def network(self) -> "Network":
+        """To be cut; of a row with `network=True`."""
+        return cast("Network", self.hosts)
 
     # What the system is asked by
 
@@ -296,7 +313,7 @@ class Stage:
             self.workers.append(process)
         else:
             self.apis.append(process)
-            self._urls[process.name] = f"http://127.0.0.1:{port}"
+            self._urls[process.name] = f"http://{self.hosts.address(process.name)}:{port}"
 
     def everything(self) -> Sequence[Process]:
         """In the order in which they are ended."""

@@ -17,8 +17,9 @@ from redis.exceptions import RedisError
 from manyline.infra.embedded.binaries import find_mongod, find_valkey
 from manyline.infra.embedded.mongod import OPTIONS as MONGOD_OPTIONS
 from manyline.infra.embedded.mongod import server_environment
-from manyline.infra.embedded.ports import LOOPBACK, KeptPorts
+from manyline.infra.embedded.ports import KeptPorts
 from manyline.infra.embedded.valkey import OPTIONS as VALKEY_OPTIONS
+from tests.faults.hosts import Hosts
 from tests.faults.processes import Process
 
 READY_SECONDS = 60.0
@@ -36,24 +37,30 @@ Client: TypeAlias = AsyncMongoClient[dict[str, Any]]
 class ReplicaSet:
     """mongods of one set; `nodes[0]` is not always the primary, ask `primary()`."""
 
-    def __init__(self, directory: Path, ports: KeptPorts, *, nodes: int) -> None:
-        self.ports = [ports.claim(f"mongod-{place}") for place in range(1, nodes + 1)]
+    def __init__(self, directory: Path, ports: KeptPorts, hosts: Hosts, *, nodes: int) -> None:
+        names = [f"mongod-{place}" for place in range(1, nodes + 1)]
+        self.ports = [ports.claim(name) for name in names]
+        self._addresses = [hosts.address(name) for name in names]
         self.nodes = [
             Process(
-                f"mongod-{place}",
-                self._argv(directory / f"mongo-{place}", port),
+                name,
+                hosts.command(name, self._argv(directory / f"mongo-{place + 1}", place)),
                 environment=server_environment(),
-                log=directory / "logs" / f"mongod-{place}.log",
+                log=directory / "logs" / f"{name}.log",
                 cwd=directory,
             )
-            for place, port in enumerate(self.ports, start=1)
+            for place, name in enumerate(names)
         ]
 
     @property
     def uri(self) -> str:
         """All members named, as one writes it in production; database `pocdb`."""
-        hosts = ",".join(f"{LOOPBACK}:{port}" for port in self.ports)
-        return f"mongodb://{hosts}/pocdb?replicaSet={SET_NAME}"
+        return f"mongodb://{','.join(self._members)}/pocdb?replicaSet={SET_NAME}"
+
+    @property
+    def _members(self) -> list[str]:
+        pairs = zip(self._addresses, self.ports, strict=True)
+        return [f"{address}:{port}" for address, port in pairs]
 
     def client(self) -> Client:
         """Of the whole set, for `async with`."""
@@ -62,16 +69,14 @@ class ReplicaSet:
     def client_of(self, node: int) -> Client:
         """Of one member alone, by its place in `nodes`."""
         return AsyncMongoClient(
-            LOOPBACK, self.ports[node], directConnection=True, serverSelectionTimeoutMS=3000
+            self._members[node], directConnection=True, serverSelectionTimeoutMS=3000
         )
 
     async def open(self) -> None:
         """Start all, make them one set, and return when it takes writes."""
         for node in self.nodes:
             node.start()
-        members = [
-            {"_id": place, "host": f"{LOOPBACK}:{port}"} for place, port in enumerate(self.ports)
-        ]
+        members = [{"_id": place, "host": host} for place, host in enumerate(self._members)]
         first = {"_id": SET_NAME, "members": members, "settings": ELECTION}
         # Whoever is to be a member has to answer, or the set is not made.
         for place in range(len(self.nodes)):
@@ -90,12 +95,16 @@ class ReplicaSet:
             )
             await database.drop_collection("ready")
 
-    async def primary(self) -> int:
-        """The place in `nodes` of the one that takes writes now; waits for an election."""
+    async def primary(self, *, besides: int | None = None) -> int:
+        """The place in `nodes` of the one that takes writes now; waits for an election.
+
+        `besides` is not asked.
+        """
         async with asyncio.timeout(READY_SECONDS):
             while True:
                 for place, node in enumerate(self.nodes):
-                    if node.alive and not node.frozen and await self._leads(place):
+                    asked = place != besides and node.alive and not node.frozen
+                    if asked and await self._leads(place):
                         return place
                 await asyncio.sleep(0.05)
 
@@ -106,13 +115,13 @@ class ReplicaSet:
         except PyMongoError:
             return False
 
-    def _argv(self, data: Path, port: int) -> Sequence[str]:
-        data.mkdir()
+    def _argv(self, data: Path, place: int) -> Sequence[str]:
+        data.mkdir(exist_ok=True)  # It may be a disk of its own.
         return (
             str(find_mongod()),
             f"--dbpath={data}",
-            f"--port={port}",
-            f"--bind_ip={LOOPBACK}",
+            f"--port={self.ports[place]}",
+            f"--bind_ip={self._addresses[place]}",
             f"--replSet={SET_NAME}",
             f"--wiredTigerCacheSizeGB={CACHE_GB}",
             *MONGOD_OPTIONS,
@@ -125,17 +134,20 @@ MAJORITY: Mapping[str, Any] = {"w": "majority", "wtimeout": 1000}
 class Valkey(Process):
     """The queue's and the limits' server; `options` of its next life may be changed."""
 
-    def __init__(self, directory: Path, ports: KeptPorts) -> None:
-        self.port = ports.claim("valkey")
+    def __init__(self, directory: Path, ports: KeptPorts, hosts: Hosts) -> None:
+        self.port, self.address = ports.claim("valkey"), hosts.address("valkey")
         self.options: Sequence[str] = ()
         data = directory / "valkey"
-        data.mkdir()
+        data.mkdir(exist_ok=True)  # It may be a disk of its own.
         usual = [word for option in VALKEY_OPTIONS for word in option.split(" ", 1)]
-        self._plain = [
+        argv = [
             str(find_valkey()),
-            *("--dir", str(data), "--port", str(self.port), "--bind", LOOPBACK),
+            *("--dir", str(data), "--port", str(self.port), "--bind", self.address),
             *("" if word == "''" else word for word in usual),
+            # Without a password it talks to its own host only.
+            *(("--protected-mode", "no") if hosts.open_bind else ()),
         ]
+        self._plain = hosts.command("valkey", argv)
         super().__init__(
             "valkey",
             self._plain,
@@ -146,7 +158,7 @@ class Valkey(Process):
 
     def client(self) -> "Redis":
         """For `async with`."""
-        return Redis(host=LOOPBACK, port=self.port, socket_timeout=5, socket_connect_timeout=1)
+        return Redis(host=self.address, port=self.port, socket_timeout=5, socket_connect_timeout=1)
 
     async def open(self) -> None:
         """Begin a life with `options` after the usual ones; return when it takes commands."""

@@ -120,7 +120,7 @@ async def frozen_past_its_lease(stage: Stage) -> str:
         worker.freeze()
         began = time.monotonic()
         await load.took(20)
-        await _leases_expired(stage)
+        await leases_expired(stage)
         worker.thaw()
         seconds = time.monotonic() - began
         await load.took(30)
@@ -140,7 +140,7 @@ async def frozen_after_its_claim(stage: Stage) -> str:
         stage.arm(worker, "claim", "after", deed="freeze")
         kill = await stage.burnt(worker)
         await load.took(20)
-        await _leases_expired(stage)
+        await leases_expired(stage)
         worker.thaw()
         seconds = time.time() - kill.at
         await load.took(30)
@@ -167,14 +167,14 @@ async def frozen_before_its_claim(stage: Stage) -> str:
             seconds=seconds,
             what="another worker to send what was waiting",
         )
-        await _leases_expired(stage)
+        await leases_expired(stage)
         worker.thaw()
         frozen = time.time() - kill.at
         await load.took(30)
     return f"frozen for {frozen:.1f} s"
 
 
-async def _leases_expired(stage: Stage) -> None:
+async def leases_expired(stage: Stage) -> None:
     """Return when no message is under the lease of anybody who does not settle it."""
     await asyncio.sleep(LEASE_SECONDS)
     deadline = time.monotonic() + RELAY_TERM_SECONDS + LEASE_SECONDS

@@ -8,22 +8,15 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
-import aiohttp
-
-from tests.e2e.proof.talk import WEBHOOK, Talk, message, signed, webhook
+from tests.faults.probe import FAILOVER_SECONDS, open_probe
 from tests.faults.processes import Process
 from tests.faults.row import row
 from tests.faults.stage import Stage
 
 TIMES = 2
-WITHOUT_STORE_SECONDS = 10.0
 FROZEN_SECONDS = 14.0
 """Nobody waits for an answer longer than 10 s."""
-FAILOVER_SECONDS = 60.0
-"""An election takes 2 s and a driver that waits for a frozen primary 10 s; twice that, and room."""
-PROBE_TIMEOUT = aiohttp.ClientTimeout(total=30)
 
 
 @row(
@@ -116,7 +109,7 @@ async def primary_frozen_briefly(stage: Stage) -> str:
 async def majority_lost(stage: Stage) -> str:
     async with stage.load() as load:
         await load.took(60)
-        probe = await _probe(stage)
+        probe = await open_probe(stage)
         lost = await _secondaries(stage)
         async with _as_it_claims(stage, stage.workers[0]):
             for node in lost:
@@ -139,7 +132,7 @@ async def only_node_killed(stage: Stage) -> str:
     [mongod] = stage.mongods.nodes
     async with stage.load() as load:
         await load.took(60)
-        probe = await _probe(stage)
+        probe = await open_probe(stage)
         await stage.busy(2)
         mongod.kill()
         await mongod.ended()
@@ -204,77 +197,3 @@ async def _as_it_claims(stage: Stage, worker: Process) -> AsyncIterator[None]:
 async def _secondaries(stage: Stage) -> list[Process]:
     primary = await stage.mongods.primary()
     return [node for place, node in enumerate(stage.mongods.nodes) if place != primary]
-
-
-async def _probe(stage: Stage) -> "Probe":
-    """On a tenant of its own."""
-    [line] = await stage.register(1)
-    talks = [Talk(line, stage.new_customer()) for _ in range(2)]
-    stage.talks += talks
-    return Probe(writes=talks[0], is_sent_to=talks[1])
-
-
-@dataclass
-class Probe:
-    """One webhook and one send, asked again and again while there is no store to take them."""
-
-    writes: Talk
-    is_sent_to: Talk
-    seconds: list[float] = field(default_factory=list)
-    """How long each answer took."""
-    message_id: str = ""
-    """Of the send that was taken."""
-
-    async def while_away(self, stage: Stage) -> str:
-        """Both are answered as they must be, for as long as the store is away."""
-        began = time.monotonic()
-        while time.monotonic() < began + WITHOUT_STORE_SECONDS:
-            for status, retry_after in await self._asked(stage):
-                said = f"answered {status} with Retry-After {retry_after}"
-                assert status == 503 and retry_after, f"violated: 503 meanwhile: {said}"
-        asked, longest = len(self.seconds), max(self.seconds)
-        return f"{asked} times answered 503, at most after {longest:.1f} s"
-
-    async def taken_at_last(self, stage: Stage) -> None:
-        """The same bytes again, until they are taken."""
-        deadline = time.monotonic() + FAILOVER_SECONDS
-        while any(status != 200 for status, _ in await self._asked(stage)):
-            assert time.monotonic() < deadline, "violated: comes to rest: it is 503 all the time"
-            await asyncio.sleep(0.1)
-        self.writes.heard(self._wamid)
-        self.is_sent_to.sent(self._key, self.message_id)
-
-    @property
-    def _wamid(self) -> str:
-        return f"wamid.{self.writes.customer}.probe"
-
-    @property
-    def _key(self) -> str:
-        return f"probe-{self.is_sent_to.customer}"
-
-    async def _asked(self, stage: Stage) -> list[tuple[int, str | None]]:
-        """Status and Retry-After of the webhook's answer and the send's."""
-        return list(await asyncio.gather(self._say(stage), self._send(stage)))
-
-    async def _say(self, stage: Stage) -> tuple[int, str | None]:
-        body = webhook(self.writes.line.number, [message(self._wamid, self.writes.customer)])
-        began = time.monotonic()
-        async with stage.session.post(
-            stage.url + WEBHOOK, data=body, headers=signed(body), timeout=PROBE_TIMEOUT
-        ) as answer:
-            await answer.read()
-            self.seconds.append(time.monotonic() - began)
-            return answer.status, answer.headers.get("Retry-After")
-
-    async def _send(self, stage: Stage) -> tuple[int, str | None]:
-        to = self.is_sent_to
-        url = f"{stage.url}/tenants/{to.line.tenant_id}/send"
-        text = f"news {self._key}"
-        asked = {"to": f"+{to.customer}", "text": text, "idempotency_key": self._key}
-        began = time.monotonic()
-        async with stage.session.post(url, json=asked, timeout=PROBE_TIMEOUT) as answer:
-            given = await answer.json()
-            self.seconds.append(time.monotonic() - began)
-            if answer.status == 200:
-                self.message_id = str(given["messageId"])
-            return answer.status, answer.headers.get("Retry-After")

@@ -64,3 +64,16 @@ def test_what_was_learned_in_another_term_of_the_primary_is_forgotten() -> None:
     # A flush of the term before is still under way beside that of the new one.
     met.meet(late, customer_id, term=4)
     assert met.get(late) is None
+
+
+def test_so_is_what_has_moved_on_to_the_old_generation() -> None:
+    hours = Hours()
+    met = Acquaintances(now=hours)
+    key = (ObjectId(), "tel:+1")
+    met.age(term=4)
+    met.meet(key, ObjectId(), term=4)
+    hours.now = GENERATION_SECONDS
+    met.age(term=4)
+    assert met.get(key) is not None
+    met.age(term=5)
+    assert met.get(key) is None

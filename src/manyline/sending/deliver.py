@@ -27,8 +27,8 @@ from manyline.tenants.models import Tenant, TenantStatus
 # Of so many at once: more would not cost less each, and they all wait for one another.
 MOST_SENT = 200
 # A look at the store costs half a dozen calls for however many; so long after the last one began,
-# the next has gathered some more. Whoever is alone is looked at at once, and so are eight jobs, half
-# of those that a worker has at once: while they wait it takes no others.
+# the next has gathered some more. Whoever is alone is looked at at once, and so are eight jobs,
+# half of those that a worker has at once: while they wait it takes no others.
 LOOKS_APART_SECONDS = 0.05
 ENOUGH_JOBS = 8
 # A number has slots for a quarter of a second's messages at once, so a drain launches that many.

@@ -39,7 +39,7 @@ class GroupCommit(Generic[Item, Outcome]):
 
     When `flush` raises, every submission of that flush gets the exception. At most `flushes` run
     at once; another begins beside those under way only when `worth_another` items wait for it, and
-    none sooner than `apart` seconds after the one before began, unless `enough` callers wait.
+    none sooner than `apart` seconds after the one before began, unless `enough` items wait.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class GroupCommit(Generic[Item, Outcome]):
         done: asyncio.Future[Sequence[Outcome]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Submission(items, done))
         self._count += len(items)
-        if len(self._waiting) >= self._enough:
+        if self._count >= self._enough:
             self._enough_wait.set()
         if not self._flushers or (
             len(self._flushers) < self._flushes and self._count >= self._worth_another
@@ -122,7 +122,7 @@ class GroupCommit(Generic[Item, Outcome]):
 
     async def _keep_apart(self) -> None:
         early = self._next_at - time.monotonic()
-        if early > 0 and len(self._waiting) < self._enough:
+        if early > 0 and self._count < self._enough:
             self._enough_wait.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._enough_wait.wait(), early)

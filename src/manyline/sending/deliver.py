@@ -27,10 +27,10 @@ from manyline.tenants.models import Tenant, TenantStatus
 # Of so many at once: more would not cost less each, and they all wait for one another.
 MOST_SENT = 200
 # A look at the store costs half a dozen calls for however many; so long after the last one began,
-# the next has gathered some more. Whoever is alone is looked at at once, and so are eight jobs,
-# half of those that a worker has at once: while they wait it takes no others.
-LOOKS_APART_SECONDS = 0.05
-ENOUGH_JOBS = 8
+# the next has gathered some more. Whoever is alone is looked at at once, and so are as many as half
+# of a worker's jobs bring at the least: jobs that wait take no others.
+LOOKS_APART_SECONDS = 0.02
+ENOUGH_TO_LOOK = 8
 # A number has slots for a quarter of a second's messages at once, so a drain launches that many.
 DRAIN_SECONDS = 0.25
 FEWEST_TAKEN = 8
@@ -76,7 +76,7 @@ class Deliverer:
         self._clock = clock
         self._lingering = 0
         self._sends = GroupCommit[str, None](
-            self._send, flush_items=MOST_SENT, apart=LOOKS_APART_SECONDS, enough=ENOUGH_JOBS
+            self._send, flush_items=MOST_SENT, apart=LOOKS_APART_SECONDS, enough=ENOUGH_TO_LOOK
         )
 
     async def send(self, message_ids: list[str]) -> None:

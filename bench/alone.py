@@ -55,12 +55,13 @@ async def steady(*, seconds: float, say: Say) -> None:
 
 
 def _steady(stage: Stage, ours: Ours, seconds: float, say: Say) -> None:
-    file = stage.directory / "requests.txt"
+    file = stage.requests
     most = int(ITEMS_PER_SECOND * (seconds + open_loop.WARM_UP_SECONDS))
     since = from_now_on()
     _reply_to(stage, ours, most // 4 + work.APART)
     statuses = work.statuses(list(ours.store.replies(since)), app_secret=ours.app_secret)
     work.write(work.mixture(_messages(ours, most, series=0), statuses), file)
+    stage.come_to_rest(ours.store)
     pids = ours.pids | stage.pids
     before = cpu.read(pids)
     paced = open_loop.send(file, url=ours.urls[0], per_second=ITEMS_PER_SECOND, seconds=seconds)
@@ -76,7 +77,7 @@ def _steady(stage: Stage, ours: Ours, seconds: float, say: Say) -> None:
 
 def _reply_to(stage: Stage, ours: Ours, messages: int) -> None:
     """At least so many, so that there is something for statuses to speak of."""
-    file, series = stage.directory / "requests.txt", count(1)
+    file, series = stage.requests, count(1)
     while ours.store.size() // 2 < messages:
         work.write(_messages(ours, messages, series=next(series)), file)
         owed = Owed(stage.graph, ours.store)

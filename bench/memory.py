@@ -54,7 +54,7 @@ class Memory:
 
     def _send(self, part: int) -> None:
         """More, for a while, until the last reply."""
-        file = self._stage.directory / "requests.txt"
+        file = self._stage.requests
         messages = work.messages(
             int(MOST_PER_SECOND * PART_SECONDS),
             tenants=HUNDRED.tenants,

@@ -47,7 +47,7 @@ async def profile(out: Path, *, seconds: float, say: Say) -> None:
 
 
 def _profiled(stage: Stage, ours: Ours, out: Path, seconds: float, say: Say) -> list[Profile]:
-    file, load_seconds = stage.directory / "requests.txt", seconds + 2 * SETTLE_SECONDS
+    file, load_seconds = stage.requests, seconds + 2 * SETTLE_SECONDS
     messages = work.messages(
         int(MOST_PER_SECOND * load_seconds),
         tenants=HUNDRED.tenants,

@@ -3,7 +3,7 @@
     messages    customers' messages, as fast as they are taken, until Graph has the last reply
     mixed       one message to three statuses of earlier replies, likewise
     sends       tenants' own sends by the API, as fast as they are taken, until Graph has them all
-    half load   `mixed` again, at half the pace that it reached: times to answer
+    half load   `mixed` again, at half the pace that it reached: times to answer (see `half_load`)
 
 A round raises `BenchError` when its books do not balance: a webhook that was answered 200 and is
 not stored, a message without its reply, a reply that Graph did not get exactly once.
@@ -16,15 +16,13 @@ from itertools import count
 
 from bson import ObjectId
 
-from bench import closed_loop, cpu, open_loop, work
+from bench import closed_loop, cpu, half_load, work
 from bench.closed_loop import Loaded
 from bench.contestants import Contestant
 from bench.figures import Seen
 from bench.names import (
     ACKNOWLEDGED,
-    ANSWER_99TH,
-    ANSWER_MEDIAN,
-    ANSWER_MOST,
+    DISK,
     END_TO_END,
     FLUSH,
     LOAD_BEFORE,
@@ -85,7 +83,6 @@ class Round:
         self._case = case
         self._seconds = seconds
         self._series = count(number << 4)
-        self._file = stage.directory / "requests.txt"
         self._seen: Seen = {}
 
     def run(self) -> Seen:
@@ -97,8 +94,8 @@ class Round:
             replies = list(self._who.store.replies(started))
             mixed = from_now_on()
             per_second = self._mixed(replies)
-            replies = list(self._who.store.replies(mixed))
             self._sends()
+            replies = list(self._who.store.replies(mixed))
             self._half_load(replies, per_second=per_second / 2)
         for role, pid in self._who.pids.items():
             self._seen["round", memory_of(role)] = cpu.peak_memory_mb(pid)
@@ -136,27 +133,23 @@ class Round:
         self._load(SENDS, sends)
 
     def _half_load(self, replies: Sequence[Reply], *, per_second: float) -> None:
-        work.write(work.mixture(self._said(), self._statuses(replies)), self._file)
-        paced = open_loop.send(
-            self._file, url=self._who.urls[0], per_second=per_second, seconds=self._seconds
+        self._seen |= half_load.measure(
+            self._stage,
+            work.mixture(self._said(), self._statuses(replies)),
+            prepare=self._prepare,
+            url=self._who.urls[0],
+            per_second=per_second,
+            seconds=self._seconds,
         )
-        if paced.refused:
-            raise BenchError(f"{self._who.name}: {paced.refused} were refused at half load")
-        self._seen |= {
-            ("half load", ACKNOWLEDGED): paced.per_second,
-            ("half load", ANSWER_MEDIAN): paced.p50_ms,
-            ("half load", ANSWER_99TH): paced.p99_ms,
-            ("half load", ANSWER_MOST): paced.max_ms,
-        }
 
     def _load(self, kind: Kind, requests: Iterable[Request]) -> Loaded:
         """Send as fast as it is taken, wait for the last reply, and note all about it."""
-        work.write(requests, self._file)
+        self._prepare(requests)
         pids = self._who.pids | self._stage.pids
         since = from_now_on()
         owed = Owed(self._stage.graph, self._who.store, documents=kind.documents)
         before = cpu.read(pids)
-        loaded = closed_loop.send(self._file, urls=self._who.urls, seconds=self._seconds)
+        loaded = closed_loop.send(self._stage.requests, urls=self._who.urls, seconds=self._seconds)
         if loaded.refused:
             raise BenchError(
                 f"{self._who.name}: {loaded.refused} of {kind.name} were not answered 200"
@@ -171,6 +164,12 @@ class Round:
         self._seen[kind.name, ACKNOWLEDGED] = loaded.per_second
         self._note_cpu(kind, spent, taken)
         return loaded
+
+    def _prepare(self, requests: Iterable[Request]) -> None:
+        """Have them ready, and nothing else of what came before under way."""
+        work.write(requests, self._stage.requests)
+        slowest = self._stage.come_to_rest(self._who.store)
+        self._seen["round", DISK] = max(slowest, self._seen.get(("round", DISK), 0.0))
 
     def _check_sent(self, kind: Kind, since: ObjectId, sent: int) -> None:
         """The store says `sent` of what Graph got; of the very last one a moment later."""

@@ -88,7 +88,7 @@ class Store:
         fast.insert_many(documents, ordered=False)
 
     def flush(self) -> None:
-        """Have everything on disk, so that no checkpoint of a fill falls into a measurement."""
+        """Have everything on disk, so that no checkpoint of it falls into a measurement."""
         self._client.admin.command("fsync")
 
     def close(self) -> None:

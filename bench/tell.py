@@ -9,6 +9,7 @@ from bench.memory import MEMORY
 from bench.names import (
     ACKNOWLEDGED,
     ANSWER_99TH,
+    ANSWER_99TH_FIRST,
     ANSWER_MEDIAN,
     ANSWER_MOST,
     BARE,
@@ -17,6 +18,8 @@ from bench.names import (
     OURS,
     OURS_TWICE,
     SEEDS,
+    STILL,
+    WINDOWS,
     cpu_of,
     memory_of,
 )
@@ -32,6 +35,15 @@ RATES = (
     ("mixed", END_TO_END),
     ("sends", ACKNOWLEDGED),
     ("sends", END_TO_END),
+)
+ANSWERS = (
+    ACKNOWLEDGED,
+    ANSWER_MEDIAN,
+    ANSWER_99TH,
+    ANSWER_MOST,
+    STILL,
+    WINDOWS,
+    ANSWER_99TH_FIRST,
 )
 ROLES = ("api", "worker", "mongod", "valkey", "graph", "load", "all")
 NOTHING = "–"
@@ -60,7 +72,7 @@ def answer_rows(figures: Figures) -> list[Row]:
     rows: list[Row] = [("half load", *WHO[:3])]
     rows += [
         (what, *(_cell(figures, HUNDRED.name, who, "half load", what) for who in WHO[:3]))
-        for what in (ACKNOWLEDGED, ANSWER_MEDIAN, ANSWER_99TH, ANSWER_MOST)
+        for what in ANSWERS
     ]
     return rows
 

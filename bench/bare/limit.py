@@ -29,6 +29,7 @@ class BareLimit:
         store = Store(self.stage.mongo_uri(DATABASE))
         self.stage.empty_valkey()
         store.empty(but_tenants=0)
+        self.stage.come_to_rest(store)
         way_out = self._way_out()
         try:
             pids = {"worker": way_out.pid} | self.stage.pids

@@ -96,9 +96,7 @@ class WayIn:
 
 async def _main(uri: str, redis: RedisServer, tenants: int, seconds: float, batch: int) -> None:
     terms = Terms()
-    mongo = open_mongo(
-        uri, app_name="bare limit, way in", listeners=[terms], server_selector=terms.stay
-    )
+    mongo = open_mongo(uri, app_name="bare limit, way in", watch=terms)
     queue = WakeQueue(redis=redis)
     way_in = WayIn(mongo.database, terms, queue)
     await way_in.open()

@@ -5,7 +5,8 @@ the server's default: with `j: false` a majority write was 60 times slower on 6.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -46,9 +47,19 @@ MAJORITY_TIMEOUT_MS = 8_000
 CLOCK_INTERVAL_SECONDS = 30.0
 
 Document = dict[str, Any]
-ServerSelector = Callable[[list[ServerDescription]], list[ServerDescription]]
 Collection = AsyncCollection[Document]
 Database = AsyncDatabase[Document]
+
+
+class PrimaryWatch(CommandListener, ABC):
+    """Hears of every command, and is asked before each which server may take it.
+
+    One thing, since who is told by the replies is to decide: one without the other protects nobody.
+    """
+
+    @abstractmethod
+    def stay(self, servers: list[ServerDescription]) -> list[ServerDescription]:
+        """Those of the servers that the next command may go to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +74,10 @@ class Mongo:
         await self.client.close()
 
 
-def open_mongo(
-    uri: str,
-    *,
-    app_name: str,
-    listeners: Sequence[CommandListener] = (),
-    server_selector: ServerSelector | None = None,
-) -> Mongo:
+def open_mongo(uri: str, *, app_name: str, watch: PrimaryWatch | None = None) -> Mongo:
     """Make the client (it connects on first use); raises `SettingsError` for a bad URI.
 
-    `listeners` hear of every command, which costs each some 10 µs.
+    A `watch` costs each command some 10 µs.
     """
     try:
         client: AsyncMongoClient[Document] = AsyncMongoClient(
@@ -83,8 +88,8 @@ def open_mongo(
             serverSelectionTimeoutMS=SELECTION_TIMEOUT_MS,
             connectTimeoutMS=SELECTION_TIMEOUT_MS,
             maxPoolSize=50,
-            event_listeners=listeners,
-            server_selector=server_selector,
+            event_listeners=[watch] if watch is not None else [],
+            server_selector=watch.stay if watch is not None else None,
         )
         name = client.get_default_database(DEFAULT_DATABASE).name
     except (InvalidURI, ConfigurationError, ValueError) as error:

@@ -24,7 +24,6 @@ from dataclasses import dataclass
 
 from pymongo.monitoring import (
     CommandFailedEvent,
-    CommandListener,
     CommandStartedEvent,
     CommandSucceededEvent,
 )
@@ -33,7 +32,7 @@ from pymongo.server_type import SERVER_TYPE
 from pymongo.write_concern import WriteConcern
 
 from manyline.base.errors import StoreUnavailableError
-from manyline.infra.mongo import Collection, Database, store_errors
+from manyline.infra.mongo import Collection, Database, PrimaryWatch, store_errors
 
 PRIMARY_ALONE = WriteConcern(1)
 NOBODY = {"_id": "nobody"}
@@ -55,8 +54,8 @@ class _Flush:
 _flush: ContextVar[_Flush | None] = ContextVar("flush", default=None)
 
 
-class Terms(CommandListener):
-    """Hears from the replies to writes in which term the primary is; for the client's making."""
+class Terms(PrimaryWatch):
+    """Hears from the replies to writes in which term the primary is."""
 
     def __init__(self) -> None:
         self.latest: int | None = None
@@ -72,14 +71,13 @@ class Terms(CommandListener):
         self.latest = term if self.latest is None else max(term, self.latest)
         flush = _open_flush()
         if flush is not None:
-            flush.wrote = True
             flush.strayed = flush.strayed or term != flush.term
 
     def failed(self, event: CommandFailedEvent) -> None:
         """Whoever asked is told by the driver."""
 
     def stay(self, servers: list[ServerDescription]) -> list[ServerDescription]:
-        """For the client's `server_selector`: a flush goes to no later primary than it began with.
+        """A flush goes to no later primary than it began with.
 
         What it would store there may speak of people whom the earlier one took along with it.
         Raises `StoreUnavailableError`. A primary's `electionId` ends in its term, eight bytes.
@@ -147,10 +145,11 @@ async def caught_up(database: Database) -> None:
     Raises `StoreUnavailableError`.
     """
     flush = _open_flush()
-    if flush is None or not flush.wrote:
+    if flush is None:
         return
-    with store_errors():
-        await database["leases"].update_one(NOBODY, {"$set": {"waited": True}})
+    if flush.wrote:
+        with store_errors():
+            await database["leases"].update_one(NOBODY, {"$set": {"waited": True}})
     if flush.strayed:
         raise StoreUnavailableError(CHANGED)
 

@@ -115,8 +115,7 @@ def _mongo(settings: Settings, role: str, terms: Terms | None) -> Mongo:
     return open_mongo(
         settings.mongo_uri.get_secret_value(),
         app_name=f"manyline {role}",
-        listeners=[terms] if terms is not None else [],
-        server_selector=terms.stay if terms is not None else None,
+        watch=terms,
     )
 
 

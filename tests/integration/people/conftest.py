@@ -145,7 +145,7 @@ def hours(clock: Any) -> RunningClock:
 async def processes(mongo_uri: str, hours: RunningClock) -> AsyncIterator[Processes]:
     """So many processes of one tenant."""
     terms = Terms()
-    mongo = open_mongo(mongo_uri, app_name="test", listeners=[terms], server_selector=terms.stay)
+    mongo = open_mongo(mongo_uri, app_name="test", watch=terms)
     database, tenant_id = mongo.database, ObjectId()
     for repository in (CustomerRepository, ConversationRepository, MessageRepository):
         await repository(database).ensure_indexes()

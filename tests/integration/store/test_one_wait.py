@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextvars import Context
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import pytest
 from bson import ObjectId
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
-from pymongo.monitoring import CommandListener
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -29,22 +28,17 @@ WAITS = "majority"
 CHANGES = {"insert", "update", "commitTransaction"}
 
 
-@dataclass
-class Heard(CommandListener):
-    """What was written, and with which write concern."""
+class Heard(Terms):
+    """Also notes what was written, and with which write concern."""
 
-    writes: list[tuple[str, object]] = field(default_factory=list)
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[tuple[str, object]] = []
 
     def started(self, event: Any) -> None:
         if event.command_name in CHANGES:
             concern = event.command.get("writeConcern", {}).get("w")
             self.writes.append((event.command_name, concern))
-
-    def succeeded(self, event: Any) -> None:
-        pass
-
-    def failed(self, event: Any) -> None:
-        pass
 
 
 @dataclass
@@ -53,7 +47,6 @@ class Open:
 
     mongo: Mongo
     heard: Heard
-    terms: Terms
     one_wait: OneWait
 
     @property
@@ -66,9 +59,9 @@ class Open:
 
 
 async def opened(uri: str) -> AsyncIterator[Open]:
-    heard, terms = Heard(), Terms()
-    mongo = open_mongo(uri, app_name="test", listeners=[heard, terms], server_selector=terms.stay)
-    yield Open(mongo, heard, terms, OneWait(mongo.database, terms))
+    heard = Heard()
+    mongo = open_mongo(uri, app_name="test", watch=heard)
+    yield Open(mongo, heard, OneWait(mongo.database, heard))
     await mongo.close()
 
 
@@ -188,14 +181,14 @@ async def test_nothing_is_promised_when_the_primary_changed(
 ) -> None:
     store = unsteady
     await store.hear_the_term()
-    first = store.terms.latest
+    first = store.heard.latest
     with pytest.raises(StoreUnavailableError, match="changed its primary"):
         async with store.one_wait.flush():
             await writing(store.things).insert_one({"_id": 1})
             await step_down(store.mongo.database, eventually)
             await writing(store.things).insert_one({"_id": 2})
     assert first is not None
-    assert store.terms.latest == first + 1
+    assert store.heard.latest == first + 1
     async with store.one_wait.flush():
         assert term_of_flush() == first + 1
         await writing(store.things).insert_one({"_id": 3})
@@ -233,7 +226,7 @@ async def test_a_flush_writes_nothing_to_a_later_primary(unsteady: Open, eventua
     """What it would store there may speak of somebody who went with the earlier one."""
     store = unsteady
     await store.hear_the_term()
-    first = store.terms.latest
+    first = store.heard.latest
     with pytest.raises(StoreUnavailableError, match="changed its primary"):
         async with store.one_wait.flush():
             await writing(store.things).insert_one({"_id": "a customer"})
@@ -253,7 +246,7 @@ async def test_a_majority_that_does_not_come_is_the_store_s_failure(
     await store.hear_the_term()
     nobody_has_it = store.mongo.database.with_options(write_concern=WriteConcern(2, wtimeout=50))
     with pytest.raises(StoreUnavailableError):
-        async with OneWait(nobody_has_it, store.terms).flush():
+        async with OneWait(nobody_has_it, store.heard).flush():
             await writing(store.things).insert_one({"_id": 1})
 
 
@@ -261,7 +254,7 @@ async def test_who_is_met_in_an_earlier_term_is_not_remembered(unsteady: Open, c
     """A flush of the term before still looks people up when one of the next begins."""
     store = unsteady
     await store.hear_the_term()
-    database, first = store.mongo.database, store.terms.latest
+    database, first = store.mongo.database, store.heard.latest
     assert first is not None
     repository = CustomerRepository(database)
     await repository.ensure_indexes()
@@ -289,7 +282,7 @@ async def test_who_is_met_in_an_earlier_term_is_not_remembered(unsteady: Open, c
 
     slow = asyncio.create_task(flush(early))
     await found.wait()
-    store.terms.latest = first + 1  # As a reply of the next primary tells it.
+    store.heard.latest = first + 1  # As a reply of the next primary tells it.
     with pytest.raises(StoreUnavailableError):
         await flush(late)
     go_on.set()
@@ -303,9 +296,9 @@ async def test_who_is_met_in_an_earlier_term_is_not_remembered(unsteady: Open, c
 async def test_a_change_between_two_flushes_costs_nothing(unsteady: Open, eventually: Any) -> None:
     store = unsteady
     await store.hear_the_term()
-    first = store.terms.latest
+    first = store.heard.latest
     await step_down(store.mongo.database, eventually)
-    store.terms.latest = first  # As if nobody had asked for a server since.
+    store.heard.latest = first  # As if nobody had asked for a server since.
     assert first is not None
     async with store.one_wait.flush():
         assert term_of_flush() == first + 1

@@ -6,9 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pymongo.monitoring import CommandListener
 
-from manyline.infra.mongo import open_mongo
+from manyline.infra.mongo import PrimaryWatch, open_mongo
 from manyline.infra.single_holder import SingleHolder
 
 Holder = Callable[[str], SingleHolder]
@@ -54,7 +53,10 @@ async def test_waiting_for_it_meets_no_error(mongo_uri: str, holder: Holder, clo
     """Each would leave garbage, round by round, in a process that may wait for weeks."""
     replies: list[Any] = []
 
-    class Listener(CommandListener):
+    class Listener(PrimaryWatch):
+        def stay(self, servers: list[Any]) -> list[Any]:
+            return servers
+
         def started(self, event: Any) -> None:
             pass
 
@@ -65,7 +67,7 @@ async def test_waiting_for_it_meets_no_error(mongo_uri: str, holder: Holder, clo
             replies.append(event.failure)
 
     assert await holder("one").hold()
-    mongo = open_mongo(mongo_uri, app_name="test", listeners=[Listener()])
+    mongo = open_mongo(mongo_uri, app_name="test", watch=Listener())
     waiting = SingleHolder(mongo.database, name="relay", owner="other", term=TERM, clock=clock)
     assert not await waiting.hold()
     await mongo.close()

@@ -38,8 +38,10 @@ class GroupCommit(Generic[Item, Outcome]):
     """Runs `flush(items)`, which answers one outcome per item in the same order.
 
     When `flush` raises, every submission of that flush gets the exception. At most `flushes` run
-    at once; another begins beside those under way only when `worth_another` items wait for it, and
-    none sooner than `apart` seconds after the one before began, unless `enough` items wait.
+    at once; another begins beside those under way only when `worth_another` items wait for it.
+
+    None begins sooner than `apart` seconds after the one before began, unless `enough` items wait,
+    or the one before had fewer than `company` callers: nobody waits for others who do not come.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class GroupCommit(Generic[Item, Outcome]):
         worth_another: int = 1,
         apart: float = 0.0,
         enough: int = 1,
+        company: int = 1,
     ) -> None:
         self._flush = flush
         self._flush_items = flush_items
@@ -62,8 +65,10 @@ class GroupCommit(Generic[Item, Outcome]):
         self._worth_another = worth_another
         self._apart = apart
         self._enough = enough
+        self._company = company
         self._enough_wait = asyncio.Event()
         self._next_at = 0.0
+        self._callers_last = 0
         self._stopped = False
         self._flushers: set[asyncio.Task[None]] = set()
 
@@ -115,18 +120,18 @@ class GroupCommit(Generic[Item, Outcome]):
         try:
             while self._waiting:
                 await self._keep_apart()
-                await self._flush_once(self._take())
+                if self._waiting:  # Another flusher may have taken all meanwhile.
+                    await self._flush_once(self._take())
         finally:
             # In this very step: who hands something in after it must find that nobody flushes.
             self._flushers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _keep_apart(self) -> None:
         early = self._next_at - time.monotonic()
-        if early > 0 and self._count < self._enough:
+        if early > 0 and self._count < self._enough and self._callers_last >= self._company:
             self._enough_wait.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._enough_wait.wait(), early)
-        self._next_at = time.monotonic() + self._apart
 
     def _take(self) -> list[_Submission[Item, Outcome]]:
         taken: list[_Submission[Item, Outcome]] = []
@@ -138,6 +143,8 @@ class GroupCommit(Generic[Item, Outcome]):
             taken.append(submission)
             size += len(submission.items)
         self._count -= size
+        self._callers_last = len(taken)
+        self._next_at = time.monotonic() + self._apart
         return taken
 
     async def _flush_once(self, taken: list[_Submission[Item, Outcome]]) -> None:

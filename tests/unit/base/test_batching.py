@@ -240,3 +240,28 @@ async def test_when_enough_wait_nobody_waits_for_the_time() -> None:
         assert await group.submit([4]) == [8]
     assert [await other for other in others] == [[4], [6]]
     assert store.flushes == [[1], [2, 3, 4]]
+
+
+async def test_nobody_is_kept_apart_from_a_flush_that_had_no_company() -> None:
+    store = Store()
+    group = GroupCommit(store.flush, apart=3600, enough=4, company=2)
+    async with asyncio.timeout(5):
+        assert [await group.submit([n, n]) for n in (1, 2, 3)] == [[2, 2], [4, 4], [6, 6]]
+        await asyncio.gather(group.submit([4]), group.submit([5]))
+    waiting = asyncio.create_task(group.submit([6]))
+    await asyncio.sleep(0.01)
+    assert store.flushes == [[1, 1], [2, 2], [3, 3], [4, 5]]
+    await group.stop()
+    await asyncio.wait([waiting])
+
+
+async def test_of_two_that_waited_for_their_time_the_one_that_finds_nothing_flushes_nothing() -> (
+    None
+):
+    store = Store()
+    group = GroupCommit(store.flush, flushes=2, apart=3600, enough=3)
+    await group.submit([1])
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(group.submit([n]) for n in (2, 3, 4)))
+        await group.drained()
+    assert store.flushes == [[1], [2, 3, 4]]

@@ -1,8 +1,8 @@
-"""Half load: times to answer at a steady pace, in a window of time in which the disk works.
+"""Half load: times to answer at a steady pace, in a window of time in which the machine is ours.
 
-A 200 waits for the disk, and a virtual one stands still now and then (see `bench.disk`). In a
-window in which it did, the 99th tells for how long, and nothing of who was measured. So another one
-follows, and what the first one saw is told beside it. Which one counts depends on the disk alone.
+A shared host takes the disk or a core away now and then (see `bench.host`). Of a window in which it
+did for a hundredth of the time, the 99th tells that, and nothing of who was measured. So another one
+follows, and what the first one saw is told beside it. Which one counts depends on the host alone.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from itertools import islice
 
 from bench import open_loop
-from bench.disk import Standstill
 from bench.figures import Seen
+from bench.host import TakenAway
 from bench.names import (
     ACKNOWLEDGED,
     ANSWER_99TH,
     ANSWER_99TH_FIRST,
     ANSWER_MEDIAN,
     ANSWER_MOST,
-    STILL,
+    TAKEN_AWAY,
     WINDOWS,
 )
 from bench.open_loop import WARM_UP_SECONDS, Paced
@@ -26,8 +26,7 @@ from bench.programs import BenchError
 from bench.stage import Stage
 from bench.work import Request
 
-STILL_MS = 40.0
-"""A disk that ended nothing for longer has stood still."""
+MOST_TAKEN_PERCENT = 0.5
 MOST_WINDOWS = 6
 
 HALF_LOAD = "half load"
@@ -35,9 +34,9 @@ HALF_LOAD = "half load"
 
 @dataclass(frozen=True)
 class Window:
-    """What was seen, and the longest time in which the disk ended none of its work."""
+    """What was seen, and how much of the time the host had taken away."""
 
-    still_ms: float
+    taken_percent: float
     paced: Paced
 
 
@@ -50,9 +49,9 @@ def measure(
     per_second: float,
     seconds: float,
 ) -> Seen:
-    """Windows of that many requests a second, until the disk does not stand still in one.
+    """Windows of that many requests a second, until the host takes next to nothing of one.
 
-    The one counts in which it stood still least. Raises `BenchError`.
+    The one counts of which it took least. Raises `BenchError`.
     """
     most = int(per_second * (WARM_UP_SECONDS + seconds))
     windows: list[Window] = []
@@ -61,7 +60,7 @@ def measure(
             break
         prepare(some)
         windows.append(_window(stage, url, per_second, seconds))
-        if windows[-1].still_ms <= STILL_MS:
+        if windows[-1].taken_percent <= MOST_TAKEN_PERCENT:
             break
     if not windows:
         raise BenchError("there is nothing to send at half load")
@@ -69,21 +68,21 @@ def measure(
 
 
 def _window(stage: Stage, url: str, per_second: float, seconds: float) -> Window:
-    with Standstill(stage.directory) as disk:
+    with TakenAway(stage.directory) as taken:
         paced = open_loop.send(stage.requests, url=url, per_second=per_second, seconds=seconds)
     if paced.refused:
         raise BenchError(f"{paced.refused} requests were refused at half load")
-    return Window(disk.longest_ms, paced)
+    return Window(taken.percent, paced)
 
 
 def _seen(windows: Sequence[Window]) -> Seen:
-    counts = min(windows, key=lambda window: window.still_ms)
+    counts = min(windows, key=lambda window: window.taken_percent)
     return {
         (HALF_LOAD, ACKNOWLEDGED): counts.paced.per_second,
         (HALF_LOAD, ANSWER_MEDIAN): counts.paced.p50_ms,
         (HALF_LOAD, ANSWER_99TH): counts.paced.p99_ms,
         (HALF_LOAD, ANSWER_MOST): counts.paced.max_ms,
-        (HALF_LOAD, STILL): counts.still_ms,
+        (HALF_LOAD, TAKEN_AWAY): counts.taken_percent,
         (HALF_LOAD, ANSWER_99TH_FIRST): windows[0].paced.p99_ms,
         (HALF_LOAD, WINDOWS): float(len(windows)),
     }

@@ -18,7 +18,7 @@ from bench.names import (
     OURS,
     OURS_TWICE,
     SEEDS,
-    STILL,
+    TAKEN_AWAY,
     WINDOWS,
     cpu_of,
     memory_of,
@@ -41,7 +41,7 @@ ANSWERS = (
     ANSWER_MEDIAN,
     ANSWER_99TH,
     ANSWER_MOST,
-    STILL,
+    TAKEN_AWAY,
     WINDOWS,
     ANSWER_99TH_FIRST,
 )

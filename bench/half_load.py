@@ -1,7 +1,7 @@
 """Half load: times to answer at a steady pace, in a window of time in which the machine is ours.
 
 A shared host takes the disk or a core away now and then (see `bench.host`). Of a window in which it
-did for a hundredth of the time, the 99th tells that, and nothing of who was measured. So another one
+did for a hundredth of the time, the 99th tells that and nothing of who was measured. So another
 follows, and what the first one saw is told beside it. Which one counts depends on the host alone.
 """
 

@@ -3,9 +3,6 @@
 What was done before goes on there for a while: pages of files are written out, and a file system
 mounted with `discard` tells the disk what was deleted. A small write that is synced meanwhile was
 seen to take 360 ms where it takes 0.5 otherwise, which belongs to nobody who is measured next.
-
-And a virtual disk stands still whenever its host sees fit: it has work, and ends none of it for
-hundreds of milliseconds. Whoever answers when all is on the disk answers that much later.
 """
 
 import os

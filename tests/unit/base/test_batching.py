@@ -262,6 +262,10 @@ async def test_of_two_that_waited_for_their_time_the_one_that_finds_nothing_flus
     group = GroupCommit(store.flush, flushes=2, apart=3600, enough=3)
     await group.submit([1])
     async with asyncio.timeout(5):
-        await asyncio.gather(*(group.submit([n]) for n in (2, 3, 4)))
+        callers = []
+        for n in (2, 3, 4):
+            callers.append(asyncio.create_task(group.submit([n])))
+            await asyncio.sleep(0.01)  # Whoever is to flush it waits for its time by then.
+        await asyncio.gather(*callers)
         await group.drained()
     assert store.flushes == [[1], [2, 3, 4]]
